@@ -1,0 +1,56 @@
+# Every target sets itself up: no step comes before `make run` or `make test`.
+CHAPTERS ?= $(basename $(notdir $(wildcard notebooks/*.ipynb)))
+PROFILE  ?= lab
+ARGS     ?=
+OUT      ?= build
+PYTHON   ?= python3
+
+VENV   := .venv
+PY     := $(VENV)/bin/python
+READY  := $(VENV)/.ready
+# "03" stands for 03_imdb_domain_adaptation
+NAMES  := $(foreach c,$(CHAPTERS),$(or $(basename $(notdir $(wildcard notebooks/$(c).ipynb notebooks/$(c)_*.ipynb))),$(error no chapter $(c))))
+DONE   := $(NAMES:%=$(OUT)/%.json)
+SOURCES := $(wildcard helpers/*.py helpers/*/*.py tests/notebooks/*.py lab/corpora/*/* lab/checkpoints/*/* lab/metrics/*/*.py)
+# what a chapter was run with; rewritten only when it changes, so that Make knows which chapters are stale
+ASKED  := $(OUT)/.asked
+
+export TOKENIZERS_PARALLELISM ?= false
+
+.PHONY: run chapters test nightly jupyter study clean FORCE
+.DELETE_ON_ERROR:
+
+run: $(READY)
+	@$(MAKE) --no-print-directory --keep-going chapters; status=$$?; \
+	$(PY) tests/notebooks/summary.py --out "$(OUT)" $(NAMES) || status=1; exit $$status
+
+chapters: $(DONE)
+
+$(OUT)/%.json: notebooks/%.ipynb $(SOURCES) $(ASKED) | $(READY)
+	@$(PY) tests/notebooks/run.py $< --out "$(OUT)" --profile $(PROFILE) $(ARGS)
+
+$(ASKED): FORCE
+	@mkdir -p "$(OUT)"
+	@echo '$(PROFILE) $(ARGS)' | cmp -s - $@ || echo '$(PROFILE) $(ARGS)' > $@
+
+test: $(READY)
+	$(PY) -m pytest tests/unit
+	$(PY) -m pytest -p no:cacheprovider --nbval --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg -n 2 --dist loadfile -c tests/notebooks/pytest.ini notebooks
+
+nightly: test
+	$(PY) tests/notebooks/bands.py --seeds 10
+
+jupyter: $(READY)
+	$(VENV)/bin/jupyter lab notebooks
+
+study: $(READY)
+	$(PY) -m lab.study
+
+$(READY): requirements.txt constraints.txt pyproject.toml
+	@test -x $(PY) || { echo "Making $(VENV) …"; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing the packages into $(VENV): about three minutes the first time …"
+	@$(PY) -m pip install --disable-pip-version-check --progress-bar on -q -c constraints.txt -e '.[test]'
+	@touch $@
+
+clean:
+	rm -rf build

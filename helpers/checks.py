@@ -1,0 +1,120 @@
+"""What a user can get wrong, each told in one sentence with a way out."""
+
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+HUB_PATIENCE = 10  # seconds; the Hub's own client retries for half a minute before it gives up
+
+
+def place(name: str, what: str) -> str:
+    """A Hub id as it is; a folder as an absolute path, relative ones counted from the repository root.
+
+    Raises:
+        FileNotFoundError: `name` is written as a path and there is no such folder.
+    """
+    path = Path(name).expanduser()
+    if (ROOT / path).is_dir():
+        return str((ROOT / path).resolve())
+    if path.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1:
+        raise FileNotFoundError(
+            f"There is no folder {name!r} for {what} (relative paths count from the repository root); "
+            "give an existing folder or a Hub id such as 'owner/name'."
+        )
+    return name
+
+
+def weights(folder: str) -> None:
+    """Opens every safetensors file of a folder, without reading the tensors.
+
+    Raises:
+        OSError: There is none, or one is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    files = sorted(Path(folder).glob("*.safetensors"))
+    if not files:
+        raise OSError(f"{folder} holds no *.safetensors weights; only this format is loaded, since a pickle can run code.")
+    for file in files:
+        try:
+            with safe_open(file, framework="pt"):
+                pass
+        except (SafetensorError, OSError) as error:
+            raise OSError(
+                f"The weights {file} are damaged ({error}); bring back a bundled file by 'git checkout -- lab', or copy your own again."
+            ) from None
+
+
+def hub(names: Sequence[str], endpoint: str | None = None) -> None:
+    """Asks the Hub for a sign of life, unless every name is a folder or everything is cached.
+
+    Raises:
+        ConnectionError: The Hub does not answer.
+    """
+    wanted = [name for name in names if not Path(name).is_absolute()]
+    if not wanted or os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
+        return  # offline, the libraries look into their caches and fail at once
+    endpoint = endpoint or os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    try:
+        urllib.request.urlopen(urllib.request.Request(endpoint, method="HEAD"), timeout=HUB_PATIENCE)
+    except urllib.error.HTTPError:
+        pass  # it answered
+    except (OSError, ValueError) as error:
+        raise ConnectionError(
+            f"{', '.join(wanted)} should come from the Hub, but {endpoint} cannot be reached ({error}): "
+            "take profile='lab', which needs no network, name a mirror (HF_ENDPOINT, set before Python starts), "
+            "or give folders as dataset= and checkpoint=."
+        ) from None
+
+
+def corpus(dataset, text_column: str, splits: Sequence[str] = ("train",)) -> None:
+    """Whether a `DatasetDict` has the splits, the text column, and rows in them.
+
+    Raises:
+        KeyError: A split or the column is missing.
+        ValueError: A split has no rows.
+    """
+    for split in splits:
+        if split not in dataset:
+            raise _KeyError(
+                f"The data set has no split {split!r}, only {', '.join(dataset)}; name its file {split}.parquet (jsonl, csv, txt)."
+            )
+        if text_column not in dataset[split].column_names:
+            columns = ", ".join(dataset[split].column_names)
+            raise _KeyError(f"The data set has no column {text_column!r}, only {columns}; name the one with the texts: text_column=…")
+        if len(dataset[split]) == 0:
+            raise ValueError(f"The split {split!r} is empty: there is nothing to learn from.")
+
+
+def masked_lm(tokenizer, model, chunk_size: int) -> None:
+    """Whether tokenizer and model can fill masks in chunks of a size.
+
+    Raises:
+        ValueError: No mask token, or chunks longer than the model has positions for.
+    """
+    if tokenizer.mask_token is None:
+        raise ValueError(
+            f"The tokenizer of {tokenizer.name_or_path} has no mask token: take the checkpoint of a masked language model "
+            "(on the Hub: the Fill-Mask filter)."
+        )
+    longest = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", chunk_size))
+    if chunk_size > longest:
+        raise ValueError(f"Chunks of {chunk_size} tokens are longer than the {longest} that this model takes: lower chunk_size.")
+
+
+def chunks(dataset, chunk_size: int) -> None:
+    """Whether a chunked data set has rows left.
+
+    Raises:
+        ValueError: The corpus is shorter than one chunk.
+    """
+    if len(dataset) == 0:
+        raise ValueError(f"The corpus is shorter than one chunk of {chunk_size} tokens: add text or lower chunk_size.")
+
+
+class _KeyError(KeyError):
+    def __str__(self) -> str:  # KeyError shows its message in quotes, with every quote inside escaped
+        return self.args[0]

@@ -1,0 +1,52 @@
+"""Perplexity, weighted by the tokens that were asked."""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from helpers.losses import IGNORE_INDEX
+
+
+@torch.no_grad()
+def mean_masked_loss(model: nn.Module, batches: Iterable[dict]) -> float:
+    """Mean cross-entropy in nats over all labelled tokens of all batches.
+
+    A mean of batch means, as the tutorials take it, gives a token in a batch with few masks more say
+    than one in a batch with many.
+
+    Args:
+        model: A masked language model; left in the mode, training or evaluation, in which it was.
+        batches: Dictionaries of tensors with ``labels`` ``(batch, sequence)``, -100 where nothing is asked.
+
+    Raises:
+        ValueError: No token is labelled, so that there is nothing to take a mean of.
+    """
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    total, count = 0.0, 0
+    for batch in batches:
+        asked = int((batch["labels"] != IGNORE_INDEX).sum())
+        if asked:
+            batch = {name: tensor.to(device) for name, tensor in batch.items()}
+            total += model(**batch).loss.double().item() * asked
+            count += asked
+    model.train(was_training)
+    if count == 0:
+        raise ValueError("No token of the evaluation is masked: give it more rows or a higher masking rate.")
+    return total / count
+
+
+def perplexity(model: nn.Module, batches: Iterable[dict]) -> float:
+    """Exponential of `mean_masked_loss`; infinite where that overflows a float."""
+    return as_perplexity(mean_masked_loss(model, batches))
+
+
+def as_perplexity(loss: float) -> float:
+    """``exp(loss)`` for a loss in nats, or infinity where it overflows."""
+    try:
+        return math.exp(loss)
+    except OverflowError:
+        return math.inf

@@ -1,0 +1,39 @@
+"""Number format by device: the fastest that is safe there."""
+
+import torch
+
+
+def default_device() -> torch.device:
+    """The device that Trainer would pick: CUDA, Apple's GPU, or the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def best_dtype(device: torch.device | str | None = None) -> torch.dtype:
+    """bfloat16 where matrix products in it run in hardware, float16 on older CUDA cards, else float32.
+
+    A CPU without the instructions emulates bfloat16, hundreds of times slower than float32. GPUs before
+    Ampere (T4, V100) emulate it too but are fast in float16. Apple's GPUs stay at float32.
+
+    Args:
+        device: What the model runs on; `default_device` if not given.
+    """
+    device = default_device() if device is None else torch.device(device)
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+    if device.type == "cpu" and cpu_multiplies_bf16():
+        return torch.bfloat16
+    return torch.float32
+
+
+def cpu_multiplies_bf16() -> bool:
+    """Whether this CPU has instructions for products in bfloat16 (AVX-512 BF16 or AMX), as far as PyTorch can tell."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # PyTorch 2.11 cannot tell
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def training_flags(device: torch.device | str | None = None) -> dict[str, bool]:
+    """The flags of `TrainingArguments` that ask for `best_dtype`: ``{"bf16": …, "fp16": …}``."""
+    dtype = best_dtype(device)
+    return {"bf16": dtype == torch.bfloat16, "fp16": dtype == torch.float16}

@@ -1,0 +1,38 @@
+"""Figures that a notebook claims: shown, and left in its output for programs to read."""
+
+from collections.abc import Mapping
+
+KEY = "course_metrics"
+
+
+def record(**figures: float) -> None:
+    """Shows figures and leaves ``{"course_metrics": {...}}`` as JSON in the cell's output.
+
+    Args:
+        **figures: Name to number, such as ``perplexity_before=21.75``.
+
+    Raises:
+        TypeError: A figure is not a number.
+    """
+    from IPython.display import display
+
+    for name, value in figures.items():
+        if isinstance(value, bool) or not hasattr(value, "__float__"):
+            raise TypeError(f"record({name}=…) takes a number, not {type(value).__name__}.")
+    figures = {name: float(value) for name, value in figures.items()}
+    lines = "\n".join(f"{name}: {value:,.4g}" for name, value in figures.items())
+    cells = "".join(f"<tr><td>{name}</td><td style='text-align:right'>{value:,.4g}</td></tr>" for name, value in figures.items())
+    display({"application/json": {KEY: figures}, "text/plain": lines, "text/html": f"<table>{cells}</table>"}, raw=True)
+
+
+def recorded(notebook: Mapping) -> dict[str, float]:
+    """All figures that an executed notebook recorded, in order; the last of a name wins.
+
+    Args:
+        notebook: A notebook as `nbformat.read` gives it.
+    """
+    figures = {}
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            figures |= output.get("data", {}).get("application/json", {}).get(KEY, {})
+    return figures

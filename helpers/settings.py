@@ -1,0 +1,125 @@
+"""Profiles: one row of names, sizes and hyper-parameters for each chapter."""
+
+import html
+import os
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from helpers import checks
+from helpers.precision import default_device
+
+LAB = checks.ROOT / "lab"
+ROWS = {  # chapter: (what both profiles share, lab, hub)
+    "03": (
+        dict(text_column="text", train_splits=("train", "unsupervised"), num_train_epochs=3, chunk_size=128),
+        dict(
+            checkpoint=str(LAB / "checkpoints" / "mini-bert"),
+            dataset=(str(LAB / "corpora" / "reviews"),),
+            batch_size=16,
+            learning_rate=5e-4,
+        ),
+        dict(
+            checkpoint="distilbert/distilbert-base-uncased",
+            dataset=("stanfordnlp/imdb",),
+            batch_size=64,
+            learning_rate=2e-5,
+            max_train_samples=10_000,
+            max_eval_samples=1_000,
+        ),
+    ),
+}
+PROFILES = ("lab", "hub")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a chapter runs with; `dataset` and `metric` are the arguments of `load_dataset` and `evaluate.load`."""
+
+    profile: str
+    checkpoint: str
+    dataset: tuple[str, ...]
+    text_column: str
+    num_train_epochs: float
+    batch_size: int
+    learning_rate: float
+    output_dir: str
+    seed: int = 42
+    weight_decay: float = 0.01
+    train_splits: tuple[str, ...] = ("train",)
+    chunk_size: int | None = None
+    max_train_samples: int | None = None
+    max_eval_samples: int | None = None
+    language: str = "en"
+    push_to_hub: bool = False
+    hub_model_id: str | None = None
+    stands_for: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        hidden = ("stands_for", "output_dir", "language")
+        rows = [(f.name, getattr(self, f.name)) for f in fields(self) if f.name not in hidden]
+        table = "".join(f"<tr><td>{name}</td><td><code>{_shown(value)}</code></td></tr>" for name, value in rows if value is not None)
+        calls = "<br>".join(f"<code>{html.escape(call)}</code>" for call in self.stands_for)
+        text = f"<table>{table}</table><p>In the hub profile the same cells load:<br>{calls}</p>"
+        if self.profile == "lab" and default_device().type == "cuda":
+            text += "<p>There is a GPU here: <code>profile = 'hub'</code> gives the published tutorials' own setting.</p>"
+        return text
+
+
+def resolve(chapter: str, profile: str = "lab", **parameters) -> Settings:
+    """The settings of a chapter: its profile's row, overridden by every parameter that is not None.
+
+    Args:
+        chapter: File name without its ending, such as ``"03_imdb_domain_adaptation"``.
+        profile: ``"lab"`` (bundled corpora and checkpoints, no network) or ``"hub"`` (the tutorials' own).
+        **parameters: As in the chapter's parameters cell. `dataset` and `checkpoint` are a Hub id or a folder;
+            relative folders count from the repository root.
+
+    Raises:
+        ValueError: Unknown profile or parameter, or a number that makes no sense.
+        FileNotFoundError: A folder that does not exist.
+        OSError: Weights that are missing or damaged.
+        ConnectionError: A Hub id is asked for and the Hub does not answer.
+    """
+    if profile not in PROFILES:
+        raise ValueError(f"Unknown profile {profile!r}: choose one of {', '.join(map(repr, PROFILES))}.")
+    shared, lab, hub = ROWS[chapter[:2]]
+    row = shared | (lab if profile == "lab" else hub) | {"output_dir": f"build/output/{chapter}"}
+    given = {name: value for name, value in parameters.items() if value is not None}
+    if "dataset" in given:
+        given["dataset"] = (given["dataset"],)
+    if config := given.pop("dataset_config", None):
+        given["dataset"] = ((given.get("dataset") or row["dataset"])[0], config)
+    if unknown := sorted(given.keys() - {f.name for f in fields(Settings)}):
+        raise ValueError(f"Unknown parameter {unknown[0]!r}: the parameters cell of {chapter} lists those there are.")
+    settings = Settings(profile=profile, stands_for=_hub_calls(shared | hub), **row | given)
+    settings = replace(
+        settings,
+        checkpoint=checks.place(settings.checkpoint, "checkpoint"),
+        dataset=(checks.place(settings.dataset[0], "dataset"), *settings.dataset[1:]),
+        output_dir=str(checks.ROOT / Path(settings.output_dir).expanduser()),
+    )
+    _check_numbers(settings)
+    if Path(settings.checkpoint).is_absolute():
+        checks.weights(settings.checkpoint)
+    checks.hub([settings.checkpoint, settings.dataset[0]])
+    Path(settings.output_dir).mkdir(parents=True, exist_ok=True)
+    return settings
+
+
+def _check_numbers(settings: Settings) -> None:
+    for name in ("num_train_epochs", "batch_size", "learning_rate", "chunk_size", "max_train_samples", "max_eval_samples"):
+        value = getattr(settings, name)
+        if value is not None and not (isinstance(value, int | float) and value > 0):
+            raise ValueError(f"{name} must be a number above 0, not {value!r}.")
+
+
+def _hub_calls(row: dict) -> tuple[str, ...]:
+    dataset = ", ".join(f'"{name}"' for name in row["dataset"])
+    return (f'AutoTokenizer.from_pretrained("{row["checkpoint"]}")', f"load_dataset({dataset})")
+
+
+def _shown(value: object) -> str:
+    """A value as text; folders of the repository without the path that leads to it."""
+    if isinstance(value, tuple):
+        value = ", ".join(map(str, value))
+    return html.escape(str(value).replace(f"{checks.ROOT}{os.sep}", ""))

@@ -1,0 +1,103 @@
+"""Execute one chapter with papermill and leave what it says and claims in a folder.
+
+    python tests/notebooks/run.py notebooks/03_imdb_domain_adaptation.ipynb --out build -p num_train_epochs 1
+
+leaves NAME.ipynb (kept up to the failing cell if one fails), NAME.html and, when all cells have run, NAME.json.
+"""
+
+import argparse
+import ast
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import papermill
+from nbconvert import HTMLExporter
+from papermill.exceptions import PapermillExecutionError
+
+from helpers.results import recorded
+
+
+def value_of(text: str) -> object:
+    """What `papermill -p NAME VALUE` makes of a value: a number, True, False, None, or the text itself."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+    return value if value is None or isinstance(value, bool | int | float) else text
+
+
+def check_parameters(notebook: Path, given: dict) -> None:
+    """Papermill only warns of an unknown parameter, and says nothing where the `parameters` tag is missing."""
+    known = papermill.inspect_notebook(str(notebook))
+    if not known:
+        sys.exit(f"{notebook.name} has no cell tagged 'parameters'.")
+    if unknown := sorted(given.keys() - known.keys()):
+        sys.exit(f"{notebook.name} has no parameter {unknown[0]!r}; it knows {', '.join(known)}.")
+
+
+def heading(cells: list, index: int) -> str:
+    """The nearest heading above a cell, for a message that people find their way by."""
+    for cell in reversed(cells[: index + 1]):
+        if cell.cell_type == "markdown" and cell.source.lstrip().startswith("#"):
+            return cell.source.lstrip().splitlines()[0].lstrip("# ")
+    return "top"
+
+
+def failure(executed: Path, error: Exception) -> str:
+    """One sentence: which cell, under which heading, and why."""
+    if isinstance(error, PapermillExecutionError):
+        index, why = error.cell_index, f"{error.ename}: {error.evalue}"
+    else:  # a kernel that died, an output file that could not be written
+        cells = nbformat.read(executed, as_version=4).cells if executed.exists() else []
+        running = [i for i, c in enumerate(cells) if c.metadata.get("papermill", {}).get("status") == "running"]
+        index, why = (running or [0])[0], f"{type(error).__name__}: {error}"
+    cells = nbformat.read(executed, as_version=4).cells if executed.exists() else []
+    where = f"cell {index} ({heading(cells, index)})" if cells else "before the first cell"
+    return f"{executed.stem} failed in {where}: {why}\nThe partly executed notebook: {executed}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("notebook", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("build"))
+    parser.add_argument("--profile", default="lab")
+    parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a parameter of the chapter")
+    args = parser.parse_args()
+    given = {name: value_of(value) for name, value in args.p}
+    check_parameters(args.notebook, given)
+
+    name, out = args.notebook.stem, args.out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    executed = out / f"{name}.ipynb"
+    parameters = {"profile": args.profile, "output_dir": str(out / "output" / name)} | given
+    print(f"{name} …", file=sys.stderr)
+    began = time.time()
+    try:
+        papermill.execute_notebook(
+            str(args.notebook), str(executed), parameters=parameters, cwd=str(args.notebook.parent),
+            kernel_name="python3", progress_bar=True, request_save_on_cell_execute=True,
+        )  # fmt: skip
+    except Exception as error:  # whatever went wrong, the reader needs the cell and the reason, not papermill's own traceback
+        print(failure(executed, error), file=sys.stderr)
+        return 1
+    seconds = time.time() - began
+    notebook = nbformat.read(executed, as_version=4)
+    pending = [i for i, c in enumerate(notebook.cells) if c.cell_type == "code" and c.source.strip() and c.execution_count is None]
+    if pending:  # sys.exit(0) in a cell ends the run without an error
+        print(f"{name}: cell {pending[0]} ({heading(notebook.cells, pending[0])}) and those below never ran.", file=sys.stderr)
+        return 1
+    html, _ = HTMLExporter().from_notebook_node(notebook)
+    (out / f"{name}.html").write_text(html, encoding="utf-8")
+    result = {"chapter": name, "seconds": round(seconds, 1), "profile": args.profile, "parameters": given, "figures": recorded(notebook)}
+    beside = out / f"{name}.json.tmp"
+    beside.write_text(json.dumps(result, indent=1), encoding="utf-8")
+    os.replace(beside, out / f"{name}.json")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
