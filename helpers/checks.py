@@ -71,11 +71,11 @@ def hub(names: Sequence[str], endpoint: str | None = None) -> None:
 
 
 def corpus(dataset, text_column: str, splits: Sequence[str] = ("train",)) -> None:
-    """Whether a `DatasetDict` has the splits, the text column, and rows in them.
+    """Whether a `DatasetDict` has the splits, the text column, and rows enough to hold some out.
 
     Raises:
         KeyError: A split or the column is missing.
-        ValueError: A split has no rows.
+        ValueError: A split has fewer than two rows.
     """
     for split in splits:
         if split not in dataset:
@@ -85,8 +85,10 @@ def corpus(dataset, text_column: str, splits: Sequence[str] = ("train",)) -> Non
         if text_column not in dataset[split].column_names:
             columns = ", ".join(dataset[split].column_names)
             raise _KeyError(f"The data set has no column {text_column!r}, only {columns}; name the one with the texts: text_column=…")
-        if len(dataset[split]) == 0:
-            raise ValueError(f"The split {split!r} is empty: there is nothing to learn from.")
+        if len(dataset[split]) < 2:
+            raise ValueError(
+                f"The split {split!r} has too few rows ({len(dataset[split])}): one to learn from and one to test on are the least."
+            )
 
 
 def masked_lm(tokenizer, model, chunk_size: int) -> None:
@@ -100,7 +102,10 @@ def masked_lm(tokenizer, model, chunk_size: int) -> None:
             f"The tokenizer of {tokenizer.name_or_path} has no mask token: take the checkpoint of a masked language model "
             "(on the Hub: the Fill-Mask filter)."
         )
-    longest = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", chunk_size))
+    positions = getattr(model.config, "max_position_embeddings", chunk_size)
+    if model.config.model_type in ("roberta", "camembert", "xlm-roberta"):
+        positions -= model.config.pad_token_id + 1  # their first position comes after that of padding
+    longest = min(tokenizer.model_max_length, positions)
     if chunk_size > longest:
         raise ValueError(f"Chunks of {chunk_size} tokens are longer than the {longest} that this model takes: lower chunk_size.")
 

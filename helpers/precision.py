@@ -34,6 +34,10 @@ def cpu_multiplies_bf16() -> bool:
 
 
 def training_flags(device: torch.device | str | None = None) -> dict[str, bool]:
-    """The flags of `TrainingArguments` that ask for `best_dtype`: ``{"bf16": …, "fp16": …}``."""
+    """The flags of `TrainingArguments` that ask for `best_dtype`: ``{"bf16": …, "fp16": …, "use_cpu": …}``.
+
+    Trainer takes bf16 on a CPU only where it is told that the CPU is wanted.
+    """
+    device = default_device() if device is None else torch.device(device)
     dtype = best_dtype(device)
-    return {"bf16": dtype == torch.bfloat16, "fp16": dtype == torch.float16}
+    return {"bf16": dtype == torch.bfloat16, "fp16": dtype == torch.float16, "use_cpu": device.type == "cpu"}

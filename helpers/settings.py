@@ -31,7 +31,7 @@ ROWS = {  # chapter: (what both profiles share, lab, hub)
 PROFILES = ("lab", "hub")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Settings:
     """What a chapter runs with; `dataset` and `metric` are the arguments of `load_dataset` and `evaluate.load`."""
 
@@ -54,15 +54,25 @@ class Settings:
     hub_model_id: str | None = None
     stands_for: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return "\n".join(f"{name}: {text}" for name, text in self._rows())
+
     def _repr_html_(self) -> str:
-        hidden = ("stands_for", "output_dir", "language")
-        rows = [(f.name, getattr(self, f.name)) for f in fields(self) if f.name not in hidden]
-        table = "".join(f"<tr><td>{name}</td><td><code>{_shown(value)}</code></td></tr>" for name, value in rows if value is not None)
+        table = "".join(f"<tr><td>{name}</td><td><code>{html.escape(text)}</code></td></tr>" for name, text in self._rows())
         calls = "<br>".join(f"<code>{html.escape(call)}</code>" for call in self.stands_for)
         text = f"<table>{table}</table><p>In the hub profile the same cells load:<br>{calls}</p>"
         if self.profile == "lab" and default_device().type == "cuda":
             text += "<p>There is a GPU here: <code>profile = 'hub'</code> gives the published tutorials' own setting.</p>"
         return text
+
+    def _rows(self) -> list[tuple[str, str]]:
+        """What to show: names and values, folders of the repository without the path that leads to it."""
+        hidden = ("stands_for", "output_dir", "language")
+        rows = [(f.name, getattr(self, f.name)) for f in fields(self) if f.name not in hidden]
+        texts = [
+            (name, ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)) for name, value in rows if value is not None
+        ]
+        return [(name, text.replace(f"{checks.ROOT}{os.sep}", "")) for name, text in texts]
 
 
 def resolve(chapter: str, profile: str = "lab", **parameters) -> Settings:
@@ -116,10 +126,3 @@ def _check_numbers(settings: Settings) -> None:
 def _hub_calls(row: dict) -> tuple[str, ...]:
     dataset = ", ".join(f'"{name}"' for name in row["dataset"])
     return (f'AutoTokenizer.from_pretrained("{row["checkpoint"]}")', f"load_dataset({dataset})")
-
-
-def _shown(value: object) -> str:
-    """A value as text; folders of the repository without the path that leads to it."""
-    if isinstance(value, tuple):
-        value = ", ".join(map(str, value))
-    return html.escape(str(value).replace(f"{checks.ROOT}{os.sep}", ""))

@@ -47,7 +47,7 @@ class BatchMaker:
         self.first_word = 104 if tokenizer.cls_token_id == 101 else 4  # below: special and unused ids
         self.pairs = PairMaker(tokenizer.get_vocab(), "" if tokenizer.cls_token == "[CLS]" else "Ġ") if pairs else None
         self.slots = np.random.default_rng(seed).permutation((len(text.ids) - LONG) // LENGTH)
-        self.tokens_per_step = rows * (LENGTH + (PAIR_LENGTH if pairs else 0))
+        self.tokens_per_step = rows * LENGTH + (rows // 2 * PAIR_LENGTH if pairs else 0)
 
     def step(self, step: int, done: float):
         """Yields each batch of a step with the weight of its masked-LM loss; `done` (0 to 1) sets the masking rate, 30% falling to 15%."""
@@ -89,10 +89,10 @@ class BatchMaker:
                 return [(tuple(ids[a:b]), flags[a]) for a, b in zip(heads, [*heads[1:], len(ids)])]
 
     def _rewritten(self, rate: float, rng) -> dict:
-        sentences = [self._sentence(rng) for _ in range(self.rows)]
+        sentences = [self._sentence(rng) for _ in range(self.rows // 2)]
         others = [word for sentence in sentences for word in sentence]
-        ids = np.full((self.rows, PAIR_LENGTH), self.pad)
-        segments, labels = np.zeros_like(ids), np.zeros(self.rows, dtype=np.int64)
+        ids = np.full((len(sentences), PAIR_LENGTH), self.pad)
+        segments, labels = np.zeros_like(ids), np.zeros(len(sentences), dtype=np.int64)
         for row, sentence in enumerate(sentences):
             second = sentence
             if row % 2:

@@ -4,7 +4,7 @@
 
 writes, for each tokenizer, ``tokenizer/`` (what `AutoTokenizer` loads), ``tokens.npy`` (uint16 ids),
 ``flags.npy`` (uint8, one per token, see `Flag`), ``heldout.npy`` (ids never trained on) and
-``wikitext2.npy`` (the yardstick, in the same ids).
+``wikitext2.npz`` (the yardstick: its ids and how many characters they spell).
 """
 
 import argparse
@@ -120,7 +120,8 @@ def main() -> None:
         train = train_wordpiece if kind == "mini-bert" else train_byte_level
         tokenizer = train(texts[::3], out / "tokenizer")
         np.save(out / "heldout.npy", encode(tokenizer, texts[: args.heldout])[0])
-        np.save(out / "wikitext2.npy", encode(tokenizer, [wikitext(args.data, tokenizer.unk_token)])[0])
+        yardstick = wikitext(args.data, tokenizer.unk_token)
+        np.savez(out / "wikitext2.npz", ids=encode(tokenizer, [yardstick])[0], characters=len(yardstick))
         ids, flags = encode(tokenizer, texts[args.heldout :])
         np.save(out / "tokens.npy", ids)
         np.save(out / "flags.npy", flags)

@@ -6,7 +6,6 @@ leaves NAME.ipynb (kept up to the failing cell if one fails), NAME.html and, whe
 """
 
 import argparse
-import ast
 import json
 import os
 import sys
@@ -23,11 +22,12 @@ from helpers.results import recorded
 
 def value_of(text: str) -> object:
     """What `papermill -p NAME VALUE` makes of a value: a number, True, False, None, or the text itself."""
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-    return value if value is None or isinstance(value, bool | int | float) else text
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return {"True": True, "False": False, "None": None}.get(text, text)
 
 
 def check_parameters(notebook: Path, given: dict) -> None:
@@ -47,17 +47,22 @@ def heading(cells: list, index: int) -> str:
     return "top"
 
 
+def place(cells: list, index: int) -> str:
+    """A cell by the number that Jupyter shows beside it, and its heading."""
+    number = sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in cells[: index + 1])
+    return f"cell [{number}] ({heading(cells, index)})"
+
+
 def failure(executed: Path, error: Exception) -> str:
     """One sentence: which cell, under which heading, and why."""
-    if isinstance(error, PapermillExecutionError):
-        index, why = error.cell_index, f"{error.ename}: {error.evalue}"
-    else:  # a kernel that died, an output file that could not be written
-        cells = nbformat.read(executed, as_version=4).cells if executed.exists() else []
-        running = [i for i, c in enumerate(cells) if c.metadata.get("papermill", {}).get("status") == "running"]
-        index, why = (running or [0])[0], f"{type(error).__name__}: {error}"
     cells = nbformat.read(executed, as_version=4).cells if executed.exists() else []
-    where = f"cell {index} ({heading(cells, index)})" if cells else "before the first cell"
-    return f"{executed.stem} failed in {where}: {why}\nThe partly executed notebook: {executed}"
+    started = [i for i, c in enumerate(cells) if c.metadata.get("papermill", {}).get("start_time")]
+    if isinstance(error, PapermillExecutionError):
+        index, why = error.cell_index + 2, f"{error.ename}: {error.evalue}"  # papermill has put two notes above the cell
+    else:  # a kernel that died, an output file that could not be written
+        index, why = max(started, default=0), f"{type(error).__name__}: {error}"
+    where = f"in {place(cells, index)}" if started else "before the first cell"
+    return f"{executed.stem} failed {where}: {why}\nThe partly executed notebook: {executed}"
 
 
 def main() -> int:
@@ -68,9 +73,11 @@ def main() -> int:
     parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a parameter of the chapter")
     args = parser.parse_args()
     given = {name: value_of(value) for name, value in args.p}
+    name, out = args.notebook.stem, args.out.resolve()
+    for suffix in ("html", "json"):  # of an earlier run, which the summary would take for this one's
+        (out / f"{name}.{suffix}").unlink(missing_ok=True)
     check_parameters(args.notebook, given)
 
-    name, out = args.notebook.stem, args.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     executed = out / f"{name}.ipynb"
     parameters = {"profile": args.profile, "output_dir": str(out / "output" / name)} | given
@@ -88,7 +95,7 @@ def main() -> int:
     notebook = nbformat.read(executed, as_version=4)
     pending = [i for i, c in enumerate(notebook.cells) if c.cell_type == "code" and c.source.strip() and c.execution_count is None]
     if pending:  # sys.exit(0) in a cell ends the run without an error
-        print(f"{name}: cell {pending[0]} ({heading(notebook.cells, pending[0])}) and those below never ran.", file=sys.stderr)
+        print(f"{name} failed: {place(notebook.cells, pending[0])} and those below never ran.", file=sys.stderr)
         return 1
     html, _ = HTMLExporter().from_notebook_node(notebook)
     (out / f"{name}.html").write_text(html, encoding="utf-8")

@@ -10,7 +10,8 @@ from pathlib import Path
 BANDS = Path(__file__).resolve().parent.parent / "bands.toml"
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Summary of the chapters</title>
 <style>body{{font:16px system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}}table{{border-collapse:collapse;width:100%}}
-td,th{{padding:.35rem .6rem;border-bottom:1px solid #8886;text-align:left}}td.n{{text-align:right;font-variant-numeric:tabular-nums}}</style>
+td,th{{padding:.35rem .6rem;border-bottom:1px solid #8886;text-align:left}}
+td.n{{text-align:right;font-variant-numeric:tabular-nums}}</style>
 <h1>Summary of the chapters</h1><table><tr><th>chapter<th>time<th>figure<th>value<th>band<th>verdict</tr>{rows}</table></html>"""
 
 
@@ -33,10 +34,13 @@ def rows_of(name: str, out: Path, bands: dict) -> list[dict]:
     rows = []
     for figure, value in (run["figures"] or {"(none recorded)": None}).items():
         said = verdict(value, own.get(figure), judged=not run["parameters"]) if value is not None else "FAIL"
-        rows.append({"chapter": name, "seconds": run["seconds"], "figure": figure, "value": value, "band": own.get(figure), "verdict": said})
+        rows.append(
+            {"chapter": name, "seconds": run["seconds"], "figure": figure, "value": value, "band": own.get(figure), "verdict": said}
+        )
     missing = [] if run["parameters"] else sorted(own.keys() - run["figures"].keys())
     rows += [
-        {"chapter": name, "seconds": run["seconds"], "figure": f, "value": None, "band": own[f], "verdict": "FAIL: not recorded"} for f in missing
+        {"chapter": name, "seconds": run["seconds"], "figure": f, "value": None, "band": own[f], "verdict": "FAIL: not recorded"}
+        for f in missing
     ]
     return rows
 

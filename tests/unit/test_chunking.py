@@ -1,0 +1,57 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers.chunking import NO_WORD, chunk, tokenizing
+
+corpora = st.lists(st.lists(st.integers(0, 9999), max_size=40), max_size=30)
+
+
+def quadratic(batch, chunk_size):
+    """The tutorials' way, written afresh: joined by sum(), the remainder dropped."""
+    joined = {name: sum(rows, []) for name, rows in batch.items()}
+    total = len(next(iter(joined.values()))) // chunk_size * chunk_size
+    return {name: [tokens[i : i + chunk_size] for i in range(0, total, chunk_size)] for name, tokens in joined.items()}
+
+
+@given(corpora, st.integers(1, 50))
+def test_chunks_equal_the_quadratic_original(rows, size):
+    batch = {"input_ids": rows, "word_ids": [[token % 7 for token in row] for row in rows]}
+    assert chunk(batch, size) == quadratic(batch, size)
+
+
+@given(corpora, st.integers(1, 50))
+def test_nothing_is_lost_when_the_remainder_is_kept(rows, size):
+    chunks = chunk({"input_ids": rows}, size, drop_last=False)["input_ids"]
+    assert sum(chunks, []) == sum(rows, [])
+    assert all(len(piece) == size for piece in chunks[:-1])
+    assert not chunks or 0 < len(chunks[-1]) <= size
+
+
+def test_a_batch_shorter_than_one_chunk_gives_none():
+    assert chunk({"input_ids": [[1, 2], [3]]}, 4) == {"input_ids": []}
+    assert chunk({}, 4) == {}
+
+
+def test_tokenizing_keeps_whole_texts_and_their_word_ids(tokenizer):
+    texts = ["A spellbinding remake.", "<br />", "", "word " * 700]
+    rows = tokenizing(tokenizer, "review")({"review": texts})
+    for text, ids, words in zip(texts, rows["input_ids"], rows["word_ids"]):
+        encoded = tokenizer(text, verbose=False)
+        assert ids == encoded["input_ids"]
+        assert words == [NO_WORD if w is None else w for w in encoded.word_ids()]
+    assert len(rows["input_ids"][3]) == 702  # beyond the model's limit, and not cut
+
+
+@pytest.mark.parametrize("value", [None, 3, ["a"]])
+def test_a_row_that_is_no_text_is_named(tokenizer, value):
+    with pytest.raises(ValueError, match=r"Row 1 of this batch has .* in the column 'text' where a text belongs; drop such rows first"):
+        tokenizing(tokenizer)({"text": ["fine", value]})
+
+
+def test_a_tokenizer_without_word_ids_is_refused():
+    class Slow:
+        is_fast = False
+
+    with pytest.raises(ValueError, match="Slow gives no word ids, which whole-word masking needs; take a checkpoint"):
+        tokenizing(Slow())
