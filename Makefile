@@ -35,7 +35,7 @@ $(ASKED): FORCE
 
 test: $(READY)
 	$(PY) -m pytest tests/unit
-	$(PY) -m pytest -p no:cacheprovider --nbval --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg -n 2 --dist loadfile -c tests/notebooks/pytest.ini notebooks
+	$(PY) -m pytest -c tests/notebooks/pytest.ini -n 2 --dist loadfile notebooks
 
 nightly: test
 	$(PY) tests/notebooks/bands.py --seeds 10

@@ -9,7 +9,8 @@ from pathlib import Path
 
 BANDS = Path(__file__).resolve().parent.parent / "bands.toml"
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Summary of the chapters</title>
-<style>body{{font:16px system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}}table{{border-collapse:collapse;width:100%}}
+<style>body{{font:16px system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}}
+table{{border-collapse:collapse;width:100%}}
 td,th{{padding:.35rem .6rem;border-bottom:1px solid #8886;text-align:left}}
 td.n{{text-align:right;font-variant-numeric:tabular-nums}}</style>
 <h1>Summary of the chapters</h1><table><tr><th>chapter<th>time<th>figure<th>value<th>band<th>verdict</tr>{rows}</table></html>"""

@@ -256,6 +256,14 @@ def test_a_second_make_run_executes_nothing(tree):
     assert written(tree) == before
 
 
+def test_a_new_band_is_judged_without_executing_again(tree):
+    before = written(tree)
+    (tree / "tests" / "bands.toml").write_text("[lab.01_a]\nx = [3, 4]\n")
+    done = make(tree, "run")
+    assert done.returncode != 0 and "FAIL" in done.stdout
+    assert written(tree) == before
+
+
 @pytest.mark.parametrize("change", ["ARGS=-p epochs 2", "PROFILE=hub", "helper"])
 def test_a_chapter_is_stale_when_arguments_profile_or_a_helper_change(tree, change):
     before = written(tree)

@@ -1,0 +1,90 @@
+"""The rules that every committed notebook keeps; a failure names notebook and cell."""
+
+import ast
+import re
+import tomllib
+
+import nbformat
+import pytest
+
+from conftest import ROOT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+URL = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook(request):
+    return request.param.stem, nbformat.read(request.param, as_version=4)
+
+
+def code(cells):
+    return [(i, cell) for i, cell in enumerate(cells) if cell.cell_type == "code"]
+
+
+def test_every_cell_has_run_in_order_and_none_failed(notebook):
+    name, book = notebook
+    counts = [cell.execution_count for _, cell in code(book.cells)]
+    assert counts == list(range(1, len(counts) + 1)), f"{name}: cells ran as {counts}"
+    failed = [i for i, cell in code(book.cells) for output in cell.outputs if output.output_type == "error"]
+    assert not failed, f"{name}: cells {failed} hold errors"
+
+
+def test_one_cell_of_annotated_literals_with_comments_is_tagged_parameters(notebook):
+    name, book = notebook
+    tagged = [cell for _, cell in code(book.cells) if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1, name
+    lines = tagged[0].source.splitlines()
+    for statement, line in zip(ast.parse(tagged[0].source).body, lines, strict=True):
+        assert isinstance(statement, ast.AnnAssign) and isinstance(statement.value, ast.Constant), f"{name}: {line}"
+        assert re.search(r"  # \w", line), f"{name}: {line} says nothing of itself"
+
+
+def test_code_cells_have_at_most_15_lines(notebook):
+    name, book = notebook
+    parameters = [i for i, cell in code(book.cells) if "parameters" in cell.metadata.get("tags", [])]
+    long = [
+        i for i, cell in code(book.cells) if i not in parameters and len([line for line in cell.source.splitlines() if line.strip()]) > 15
+    ]
+    assert not long, f"{name}: cells {long}"
+
+
+def test_the_core_path_has_at_most_45_cells(notebook):
+    name, book = notebook
+    end = next(i for i, cell in enumerate(book.cells) if re.search(r"^## Recap", cell.source, re.M))
+    assert end <= 45, f"{name}: {end} cells before the recap"
+
+
+def test_no_widget_state_no_path_and_no_remote_image(notebook):
+    name, book = notebook
+    assert "widgets" not in book.metadata, name
+    for i, cell in enumerate(book.cells):
+        outputs = "".join(str(output) for output in cell.get("outputs", []))
+        assert not re.search(r"(/home/|/root/|/work/|/tmp/|/Users/|site-packages)", outputs), f"{name}: cell {i} shows a path"
+        assert not re.search(r"!\[[^]]*\]\(https?:|<img[^>]+src=.https?:", cell.source), f"{name}: cell {i} has a remote image"
+
+
+def test_badge_and_setup_follow_the_repositorys_url(notebook):
+    name, book = notebook
+    owner_and_name = URL.removeprefix("https://github.com/")
+    badge = f"https://colab.research.google.com/github/{owner_and_name}/blob/main/notebooks/{name}.ipynb"
+    assert badge in book.cells[0].source, name
+    assert f"git clone -q --depth 1 {URL}\n" in book.cells[1].source, name
+    assert book.cells[1].outputs == [], f"{name}: the setup cell speaks outside Colab"
+
+
+def test_links_inside_the_notebook_and_the_repository_resolve(notebook):
+    name, book = notebook
+    prose = "\n".join(cell.source for cell in book.cells if cell.cell_type == "markdown")
+    anchors = {line.lstrip("# ").replace(" ", "-") for line in prose.splitlines() if line.startswith("#")}
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+        if target.startswith("#"):
+            assert target[1:] in anchors, f"{name}: no heading for {target}"
+        elif not target.startswith("http"):
+            assert (ROOT / "notebooks" / target).exists(), f"{name}: {target} leads nowhere"
+
+
+def test_settings_are_looked_up_and_never_the_profile(notebook):
+    name, book = notebook
+    asks = [i for i, cell in code(book.cells) if re.search(r"\bif\b.*\bprofile\b", cell.source)]
+    assert not asks, f"{name}: cells {asks} ask for the profile; that belongs into helpers/settings.py"
