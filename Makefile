@@ -11,13 +11,13 @@ READY  := $(VENV)/.ready
 # "03" stands for 03_imdb_domain_adaptation
 NAMES  := $(foreach c,$(CHAPTERS),$(or $(basename $(notdir $(wildcard notebooks/$(c).ipynb notebooks/$(c)_*.ipynb))),$(error no chapter $(c))))
 DONE   := $(NAMES:%=$(OUT)/%.json)
-SOURCES := $(wildcard helpers/*.py helpers/*/*.py tests/notebooks/*.py lab/corpora/*/* lab/checkpoints/*/* lab/metrics/*/*.py)
-# what a chapter was run with; rewritten only when it changes, so that Make knows which chapters are stale
-ASKED  := $(OUT)/.asked
+SOURCES := $(wildcard helpers/*.py helpers/*/*.py tests/notebooks/run.py lab/corpora/*/* lab/checkpoints/*/* lab/metrics/*/*.py)
+PIP_ARGS ?=
 
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: run chapters test nightly jupyter study clean FORCE
+.PRECIOUS: $(OUT)/.asked-%
+.PHONY: run chapters test nightly outputs jupyter study clean FORCE
 .DELETE_ON_ERROR:
 
 run: $(READY)
@@ -26,10 +26,11 @@ run: $(READY)
 
 chapters: $(DONE)
 
-$(OUT)/%.json: notebooks/%.ipynb $(SOURCES) $(ASKED) | $(READY)
+$(OUT)/%.json: notebooks/%.ipynb $(SOURCES) $(OUT)/.asked-% | $(READY)
 	@$(PY) tests/notebooks/run.py $< --out "$(OUT)" --profile $(PROFILE) $(ARGS)
 
-$(ASKED): FORCE
+# what a chapter was last run with; rewritten only when that changes, so that Make knows which chapters are stale
+$(OUT)/.asked-%: FORCE
 	@mkdir -p "$(OUT)"
 	@echo '$(PROFILE) $(ARGS)' | cmp -s - $@ || echo '$(PROFILE) $(ARGS)' > $@
 
@@ -40,6 +41,13 @@ test: $(READY)
 nightly: test
 	$(PY) tests/notebooks/bands.py --seeds 10
 
+outputs: $(READY)  # execute the notebooks in place, for committing
+	HF_HUB_DISABLE_PROGRESS_BARS=1 HF_DATASETS_DISABLE_PROGRESS_BARS=1 $(VENV)/bin/jupyter nbconvert --to notebook --execute --inplace \
+	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False \
+	  --ClearMetadataPreprocessor.enabled=True --ClearMetadataPreprocessor.clear_cell_metadata=False \
+	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=kernelspec --ClearMetadataPreprocessor.preserve_nb_metadata_mask=language_info \
+	  $(NAMES:%=notebooks/%.ipynb)
+
 jupyter: $(READY)
 	$(VENV)/bin/jupyter lab notebooks
 
@@ -49,8 +57,8 @@ study: $(READY)
 $(READY): requirements.txt constraints.txt pyproject.toml
 	@test -x $(PY) || { echo "Making $(VENV) …"; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing the packages into $(VENV): about three minutes the first time …"
-	@$(PY) -m pip install --disable-pip-version-check --progress-bar on -q -c constraints.txt -e '.[test]'
+	@$(PY) -m pip install --disable-pip-version-check --progress-bar on -q $(PIP_ARGS) -c constraints.txt -e '.[test]'
 	@touch $@
 
-clean:
-	rm -rf build
+clean:  # but for pretraining runs, which took hours
+	test ! -d build || find build -mindepth 1 -maxdepth 1 ! -name pretrain -exec rm -rf {} +

@@ -48,8 +48,8 @@ def weights(folder: str) -> None:
             ) from None
 
 
-def hub(names: Sequence[str], endpoint: str | None = None) -> None:
-    """Asks the Hub for a sign of life, unless every name is a folder or everything is cached.
+def hub(names: Sequence[str]) -> None:
+    """Asks the Hub for a sign of life, unless every name is a folder or HF_HUB_OFFLINE asks for the caches alone.
 
     Raises:
         ConnectionError: The Hub does not answer.
@@ -57,16 +57,16 @@ def hub(names: Sequence[str], endpoint: str | None = None) -> None:
     wanted = [name for name in names if not Path(name).is_absolute()]
     if not wanted or os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
         return  # offline, the libraries look into their caches and fail at once
-    endpoint = endpoint or os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     try:
-        urllib.request.urlopen(urllib.request.Request(endpoint, method="HEAD"), timeout=HUB_PATIENCE)
+        urllib.request.urlopen(urllib.request.Request(endpoint, method="HEAD"), timeout=HUB_PATIENCE).close()
     except urllib.error.HTTPError:
         pass  # it answered
     except (OSError, ValueError) as error:
         raise ConnectionError(
             f"{', '.join(wanted)} should come from the Hub, but {endpoint} cannot be reached ({error}): "
             "take profile='lab', which needs no network, name a mirror (HF_ENDPOINT, set before Python starts), "
-            "or give folders as dataset= and checkpoint=."
+            "give folders as dataset= and checkpoint=, or set HF_HUB_OFFLINE=1 if all is in the cache."
         ) from None
 
 

@@ -13,7 +13,8 @@ class LogitsWhereLabelled:
     since cross-entropy ignores these positions anyway.
 
     Call it once on a model; its ``forward`` then takes and returns what it did, but with labels given,
-    ``logits`` is ``(1, labelled, vocabulary)`` in reading order. Without labels nothing changes.
+    ``logits`` is ``(1, labelled, vocabulary)`` in reading order. Without labels nothing changes. One process
+    drives one device: `nn.DataParallel` cannot gather logits of unequal number (`accelerate launch` has no such trouble).
 
     Args:
         model: Any model whose head works position by position on the last hidden state of ``model.base_model``.
@@ -44,6 +45,7 @@ class LogitsWhereLabelled:
         return args, kwargs
 
     def _keep_labelled(self, module, args, output):
-        if self.wanted is not None:
-            output["last_hidden_state"] = output["last_hidden_state"][self.wanted][None]
+        wanted, self.wanted = self.wanted, None  # for this call alone
+        if wanted is not None:
+            output["last_hidden_state"] = output["last_hidden_state"][wanted][None]
         return output

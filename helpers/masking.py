@@ -26,7 +26,7 @@ def pick_words(word_ids: Tensor, probability: float, generator: torch.Generator 
     starts = torch.ones_like(word_ids, dtype=torch.bool)
     starts[:, 1:] = word_ids[:, 1:] != word_ids[:, :-1]
     word = starts.flatten().cumsum(0) - 1  # number of each position's word among all words of the batch
-    picked = torch.rand(int(word[-1]) + 1, generator=generator) < probability
+    picked = torch.rand(int(word[-1]) + 1, generator=generator, device=word_ids.device) < probability
     return picked[word].view_as(word_ids) & (word_ids != NO_WORD)
 
 

@@ -31,7 +31,7 @@ def mean_masked_loss(model: nn.Module, batches: Iterable[dict]) -> float:
         asked = int((batch["labels"] != IGNORE_INDEX).sum())
         if asked:
             batch = {name: tensor.to(device) for name, tensor in batch.items()}
-            total += model(**batch).loss.double().item() * asked
+            total += model(**batch).loss.item() * asked
             count += asked
     model.train(was_training)
     if count == 0:

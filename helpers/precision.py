@@ -33,6 +33,12 @@ def cpu_multiplies_bf16() -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
+def autocast_dtype(device: torch.device | str | None = None) -> torch.dtype:
+    """`best_dtype` for a plain loop under autocast, where float16 would need its gradients scaled: float32 instead."""
+    dtype = best_dtype(device)
+    return torch.float32 if dtype == torch.float16 else dtype
+
+
 def training_flags(device: torch.device | str | None = None) -> dict[str, bool]:
     """The flags of `TrainingArguments` that ask for `best_dtype`: ``{"bf16": …, "fp16": …, "use_cpu": …}``.
 

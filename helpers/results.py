@@ -35,4 +35,4 @@ def recorded(notebook: Mapping) -> dict[str, float]:
     for cell in notebook["cells"]:
         for output in cell.get("outputs", []):
             figures |= output.get("data", {}).get("application/json", {}).get(KEY, {})
-    return figures
+    return {name: float("nan" if value is None else value) for name, value in figures.items()}  # JSON has no infinity

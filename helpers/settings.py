@@ -1,6 +1,7 @@
 """Profiles: one row of names, sizes and hyper-parameters for each chapter."""
 
 import html
+import math
 import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -92,11 +93,18 @@ def resolve(chapter: str, profile: str = "lab", **parameters) -> Settings:
     """
     if profile not in PROFILES:
         raise ValueError(f"Unknown profile {profile!r}: choose one of {', '.join(map(repr, PROFILES))}.")
+    if chapter[:2] not in ROWS:
+        raise ValueError(f"Unknown chapter {chapter!r}: there are settings for {', '.join(ROWS)}.")
     shared, lab, hub = ROWS[chapter[:2]]
     row = shared | (lab if profile == "lab" else hub) | {"output_dir": f"build/output/{chapter}"}
     given = {name: value for name, value in parameters.items() if value is not None}
+    for name in ("checkpoint", "dataset", "text_column", "output_dir"):
+        if name in given:
+            given[name] = str(given[name])  # a folder named 2024 arrives as a number
     if "dataset" in given:
         given["dataset"] = (given["dataset"],)
+    if "max_train_samples" in given and row.get("max_eval_samples") is None:
+        given.setdefault("max_eval_samples", max(1, given["max_train_samples"] // 10))  # a small run is small on both sides
     if config := given.pop("dataset_config", None):
         given["dataset"] = ((given.get("dataset") or row["dataset"])[0], config)
     if unknown := sorted(given.keys() - {f.name for f in fields(Settings)}):
@@ -108,7 +116,7 @@ def resolve(chapter: str, profile: str = "lab", **parameters) -> Settings:
         dataset=(checks.place(settings.dataset[0], "dataset"), *settings.dataset[1:]),
         output_dir=str(checks.ROOT / Path(settings.output_dir).expanduser()),
     )
-    _check_numbers(settings)
+    _check_values(settings)
     if Path(settings.checkpoint).is_absolute():
         checks.weights(settings.checkpoint)
     checks.hub([settings.checkpoint, settings.dataset[0]])
@@ -116,11 +124,19 @@ def resolve(chapter: str, profile: str = "lab", **parameters) -> Settings:
     return settings
 
 
-def _check_numbers(settings: Settings) -> None:
-    for name in ("num_train_epochs", "batch_size", "learning_rate", "chunk_size", "max_train_samples", "max_eval_samples"):
+WHOLE = ("batch_size", "chunk_size", "max_train_samples", "max_eval_samples")
+
+
+def _check_values(settings: Settings) -> None:
+    for name in (*WHOLE, "num_train_epochs", "learning_rate"):
         value = getattr(settings, name)
-        if value is not None and not (isinstance(value, int | float) and value > 0):
-            raise ValueError(f"{name} must be a number above 0, not {value!r}.")
+        kind = int if name in WHOLE else int | float
+        if value is not None and (isinstance(value, bool) or not isinstance(value, kind) or not 0 < value < math.inf):
+            raise ValueError(f"{name} must be a {'whole ' if name in WHOLE else ''}number above 0, not {value!r}.")
+    if not isinstance(settings.seed, int) or settings.seed < 0:
+        raise ValueError(f"seed must be a whole number from 0, not {settings.seed!r}.")
+    if not isinstance(settings.push_to_hub, bool):
+        raise ValueError(f"push_to_hub must be True or False, not {settings.push_to_hub!r}.")
 
 
 def _hub_calls(row: dict) -> tuple[str, ...]:

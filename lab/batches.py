@@ -7,8 +7,7 @@ import numpy as np
 import torch
 
 from helpers.losses import IGNORE_INDEX
-from lab.pairs import PairMaker
-from lab.prepare import Flag
+from lab.pairs import Flag, PairMaker
 
 LENGTH = 128  # tokens a row; in the last tenth every second step reads LONG, so that all positions are trained
 LONG = 512
@@ -46,6 +45,7 @@ class BatchMaker:
         self.special[tokenizer.all_special_ids] = True
         self.first_word = 104 if tokenizer.cls_token_id == 101 else 4  # below: special and unused ids
         self.pairs = PairMaker(tokenizer.get_vocab(), "" if tokenizer.cls_token == "[CLS]" else "Ġ") if pairs else None
+        self.starts = text.sentences[: np.searchsorted(text.sentences, len(text.ids) - LONG)]
         self.slots = np.random.default_rng(seed).permutation((len(text.ids) - LONG) // LENGTH)
         self.tokens_per_step = rows * LENGTH + (rows // 2 * PAIR_LENGTH if pairs else 0)
 
@@ -54,7 +54,7 @@ class BatchMaker:
         rng = np.random.default_rng((self.seed, step))
         rate = 0.30 - 0.15 * done
         length = LONG if done > 0.9 and step % 2 else LENGTH
-        rows = self.rows * LENGTH // length
+        rows = max(1, self.rows * LENGTH // length)
         ids = np.empty((rows, length), dtype=np.int64)
         segments, labels = np.zeros_like(ids), np.full(rows, IGNORE_INDEX)
         for row in range(rows):
@@ -73,7 +73,7 @@ class BatchMaker:
         low, high = np.searchsorted(self.text.sentences, [start + size // 4, start + 3 * size // 4])
         cut = self.text.sentences[rng.integers(low, high)] - start if high > low else size // 2
         label = int(rng.integers(2))
-        second = start + cut if label == 0 else rng.choice(self.text.sentences[:-LONG])
+        second = start + cut if label == 0 else rng.choice(self.starts)
         first = self.text.ids[start : start + cut]
         ids = [self.cls, *first, self.sep, *self.text.ids[second : second + size - cut], self.sep]
         return ids, (np.arange(length) > cut + 1).astype(np.int64), label

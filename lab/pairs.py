@@ -5,9 +5,9 @@ decide whether two sentences mean the same. So half of the rewritten sentences a
 number, name, negation, direction or word. Both halves are noised alike: noise tells nothing.
 """
 
-import numpy as np
+import enum
 
-from lab.prepare import Flag
+import numpy as np
 
 NEGATABLE = "is was are were has had have will would can could should did does do may might must".split()
 OPPOSITES = [
@@ -22,6 +22,16 @@ OPPOSITES = [
     ("march", "october"), ("april", "november"), ("may", "september"), ("august", "december"), ("million", "billion"),
     ("two", "three"), ("four", "five"), ("six", "seven"), ("eight", "nine"), ("ten", "twelve"), ("second", "third"),
 ]  # fmt: skip
+
+
+class Flag(enum.IntFlag):
+    """What a rewriting must know about a token once its spelling is gone."""
+
+    CONTINUES = 1  # not the first piece of its word
+    NAME = 2  # capitalised within a sentence
+    NUMBER = 4  # holds a digit
+    SENTENCE = 8  # first token of a sentence
+    DOCUMENT = 16  # first token of a document
 
 
 class PairMaker:

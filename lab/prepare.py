@@ -1,14 +1,13 @@
 """Train the lab's two tokenizers and turn the pretraining text into 16-bit ids.
 
-    python lab/prepare.py --data ../shared/data/general --out build/pretrain
+    python -m lab.prepare --data ../shared/data/general --out build/pretrain
 
 writes, for each tokenizer, ``tokenizer/`` (what `AutoTokenizer` loads), ``tokens.npy`` (uint16 ids),
-``flags.npy`` (uint8, one per token, see `Flag`), ``heldout.npy`` (ids never trained on) and
+``flags.npy`` (uint8, one per token, see `pairs.Flag`), ``heldout.npy`` (ids never trained on) and
 ``wikitext2.npz`` (the yardstick: its ids and how many characters they spell).
 """
 
 import argparse
-import enum
 import re
 from pathlib import Path
 
@@ -18,20 +17,12 @@ from tokenizers import BertWordPieceTokenizer, ByteLevelBPETokenizer
 from tqdm.auto import tqdm
 from transformers import BertTokenizer, RobertaTokenizer
 
+from lab.pairs import Flag
+
 VOCAB_SIZE = 8192
 ALPHABET = 200  # rarer characters become [UNK]; every one kept costs the English words a slot
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"')]*\s+(?=[\"'(]?[A-Z])")
 CAPITALISED = re.compile(r"[A-Z][a-z]+")
-
-
-class Flag(enum.IntFlag):
-    """What `pairs.py` must know about a token once its spelling is gone."""
-
-    CONTINUES = 1  # not the first piece of its word
-    NAME = 2  # capitalised within a sentence
-    NUMBER = 4  # holds a digit
-    SENTENCE = 8  # first token of a sentence
-    DOCUMENT = 16  # first token of a document
 
 
 def documents(data: Path) -> list[str]:

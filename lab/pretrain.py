@@ -19,19 +19,19 @@ from torch.nn import functional as F
 from transformers import AutoTokenizer, BertConfig, BertForPreTraining, RobertaConfig, RobertaForMaskedLM
 
 from helpers.losses import IGNORE_INDEX, LogitsWhereLabelled
-from helpers.precision import best_dtype, default_device
+from helpers.precision import autocast_dtype, default_device
 from lab.batches import BatchMaker, Text
 from lab.muon import Muon
 from lab.vectors import word_vectors
 
 SHAPE = dict(hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=1024)
-NO_DROPOUT = dict(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)  # no token is seen twice
+NO_DROPOUT = dict(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)  # there is more text than time
 PAIR_WEIGHT = 0.2  # a pair gives one noisy bit where a row of text asks twenty questions; at 1.0 its noise drowns them
 INIT_STD = 0.03  # of word and position vectors alike: small positions beside large words keep attention from finding neighbours
 
 
-def build_model(kind: str, tokenizer, text: Text):
-    """A BERT (with the pair head) or RoBERTa, its word vectors from co-occurrence and its positions sinusoidal."""
+def build_model(kind: str, tokenizer, text: Text | None):
+    """A BERT (with the pair head) or RoBERTa; given a text, with word vectors from its co-occurrences and sinusoidal positions."""
     shared = dict(vocab_size=len(tokenizer), initializer_range=0.02, pad_token_id=tokenizer.pad_token_id, **SHAPE, **NO_DROPOUT)
     if kind == "mini-bert":
         model = BertForPreTraining(BertConfig(max_position_embeddings=512, **shared))
@@ -40,6 +40,8 @@ def build_model(kind: str, tokenizer, text: Text):
         ids = dict(bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id)
         model = RobertaForMaskedLM(RobertaConfig(max_position_embeddings=514, type_vocab_size=1, layer_norm_eps=1e-5, **ids, **shared))
         embeddings, decoder = model.roberta.embeddings, model.lm_head.decoder
+    if text is None:
+        return model
     vectors, frequency = word_vectors(text.ids, len(tokenizer), SHAPE["hidden_size"])
     with torch.no_grad():
         embeddings.word_embeddings.weight.copy_(vectors * INIT_STD / vectors.std())
@@ -70,8 +72,7 @@ def schedule(done: float) -> float:
     """Share of the peak learning rate; `done` runs from 0 to 1.
 
     Warm-up over 0.5%, the peak for a fifth, which gets attention going; then half of it, falling to zero:
-    with so few masked tokens in a step the peak's noise costs more than its speed gains (103 against 88
-    in perplexity within 120 steps of either).
+    with so few masked tokens in a step the peak's noise costs more than its speed gains.
     """
     return min(done / 0.005, 1.0) if done < 0.2 else 0.5 * (1 - done) / 0.8
 
@@ -145,8 +146,8 @@ def main() -> None:
         return draw_curve(log, out / "curve.png", args.kind)
 
     torch.manual_seed(args.seed)
-    device = torch.device(default_device())
-    dtype = best_dtype(device)
+    device = default_device()
+    dtype = autocast_dtype(device)
     tokenizer = AutoTokenizer.from_pretrained(args.data / "tokenizer")
     text = Text.load(args.data)
     maker = BatchMaker(text, tokenizer, rows=args.rows, seed=args.seed, pairs=args.kind == "mini-bert")
@@ -165,6 +166,8 @@ def main() -> None:
         start, seconds = state["step"], state["seconds"]
         lines = [line for line in log.read_text().splitlines() if json.loads(line)["step"] <= start]
         log.write_text("".join(line + "\n" for line in lines))
+    else:
+        log.unlink(missing_ok=True)
     frozen = [{k: v.to(device) for k, v in b.items()} for b in maker.frozen(np.load(args.data / "heldout.npy"), 128)]
     work = f"{steps:,} steps of {maker.tokens_per_step:,} tokens"
     print(f"{model.num_parameters():,} parameters, {work} on {device} in {dtype}, from step {start:,}")

@@ -8,6 +8,7 @@ leaves NAME.ipynb (kept up to the failing cell if one fails), NAME.html and, whe
 import argparse
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -41,10 +42,8 @@ def check_parameters(notebook: Path, given: dict) -> None:
 
 def heading(cells: list, index: int) -> str:
     """The nearest heading above a cell, for a message that people find their way by."""
-    for cell in reversed(cells[: index + 1]):
-        if cell.cell_type == "markdown" and cell.source.lstrip().startswith("#"):
-            return cell.source.lstrip().splitlines()[0].lstrip("# ")
-    return "top"
+    prose = "\n".join(cell.source for cell in cells[: index + 1] if cell.cell_type == "markdown")
+    return (re.findall(r"^#+ (.+)$", prose, re.MULTILINE) or ["top"])[-1]
 
 
 def place(cells: list, index: int) -> str:
@@ -99,7 +98,13 @@ def main() -> int:
         return 1
     html, _ = HTMLExporter().from_notebook_node(notebook)
     (out / f"{name}.html").write_text(html, encoding="utf-8")
-    result = {"chapter": name, "seconds": round(seconds, 1), "profile": args.profile, "parameters": given, "figures": recorded(notebook)}
+    result = {
+        "chapter": name,
+        "seconds": round(seconds, 1),
+        "profile": parameters["profile"],
+        "parameters": given,
+        "figures": recorded(notebook),
+    }
     beside = out / f"{name}.json.tmp"
     beside.write_text(json.dumps(result, indent=1), encoding="utf-8")
     os.replace(beside, out / f"{name}.json")

@@ -38,6 +38,12 @@ def test_without_labels_every_position_is_scored(tiny_model, batch):
     assert tiny_model(batch["input_ids"]).logits.shape == (4, 20, 200)
 
 
+def test_a_labelled_call_leaves_no_trace_in_the_next(tiny_model, batch):
+    LogitsWhereLabelled(tiny_model)
+    tiny_model(**batch)
+    assert tiny_model.base_model(batch["input_ids"])[0].shape == (4, 20, 32)
+
+
 def test_remove_gives_the_dense_head_back(tiny_model, batch):
     LogitsWhereLabelled(tiny_model).remove()
     assert tiny_model(**batch).logits.shape == (4, 20, 200)

@@ -32,6 +32,16 @@ def test_the_hub_profile_is_the_tutorials_own_setting(out, monkeypatch):
     assert (settings.max_train_samples, settings.max_eval_samples, settings.chunk_size) == (10_000, 1_000, 128)
 
 
+def test_an_unknown_chapter_is_named(out):
+    with pytest.raises(ValueError, match="Unknown chapter '99_x': there are settings for 03"):
+        resolve("99_x", output_dir=out)
+
+
+def test_a_limited_training_brings_a_limited_evaluation(out):
+    assert resolve(CHAPTER, max_train_samples=2000, output_dir=out).max_eval_samples == 200
+    assert resolve(CHAPTER, max_train_samples=2000, max_eval_samples=50, output_dir=out).max_eval_samples == 50
+
+
 @pytest.mark.parametrize("chapter", ROWS)
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_chapter_has_both_profiles(chapter, profile, out, monkeypatch):
@@ -81,7 +91,12 @@ def test_a_gpu_in_the_lab_profile_brings_one_sentence(device, offered, out, monk
     [
         (dict(profile="lap"), ValueError, "Unknown profile 'lap': choose one of 'lab', 'hub'"),
         (dict(batchsize=3), ValueError, "Unknown parameter 'batchsize': the parameters cell of 03_imdb"),
-        (dict(batch_size=0), ValueError, "batch_size must be a number above 0, not 0"),
+        (dict(batch_size=0), ValueError, "batch_size must be a whole number above 0, not 0"),
+        (dict(max_train_samples=1e3), ValueError, "max_train_samples must be a whole number above 0, not 1000.0"),
+        (dict(num_train_epochs=float("inf")), ValueError, "num_train_epochs must be a number above 0, not inf"),
+        (dict(seed=-1), ValueError, "seed must be a whole number from 0, not -1"),
+        (dict(push_to_hub="false"), ValueError, "push_to_hub must be True or False, not 'false'"),
+        (dict(dataset=2024), FileNotFoundError, "There is no folder '2024'"),
         (dict(learning_rate="fast"), ValueError, "learning_rate must be a number above 0, not 'fast'"),
         (dict(dataset="./nowhere"), FileNotFoundError, "There is no folder './nowhere' for dataset .* give an existing folder or a Hub id"),
         (dict(checkpoint="/no/such/model"), FileNotFoundError, "There is no folder '/no/such/model' for checkpoint"),
@@ -219,6 +234,8 @@ def test_figures_are_left_as_json_and_read_back(monkeypatch):
     json.dumps(data)
     cell = {"outputs": [{"data": data}, {"output_type": "stream"}]}
     later = {"outputs": [{"data": {"application/json": {"course_metrics": {"accuracy": 0.5}}}}]}
+    overflown = {"outputs": [{"data": {"application/json": {"course_metrics": {"perplexity": "inf", "loss": None}}}}]}
+    assert str(recorded({"cells": [overflown]})) == "{'perplexity': inf, 'loss': nan}"
     assert recorded({"cells": [cell, {"cell_type": "markdown"}, later]}) == {"perplexity_before": 21.75, "accuracy": 0.5}
 
 
