@@ -42,11 +42,7 @@ nightly: test
 	$(PY) tests/notebooks/bands.py --seeds 10
 
 outputs: $(READY)  # execute the notebooks in place, for committing
-	HF_HUB_DISABLE_PROGRESS_BARS=1 HF_DATASETS_DISABLE_PROGRESS_BARS=1 $(VENV)/bin/jupyter nbconvert --to notebook --execute --inplace \
-	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False \
-	  --ClearMetadataPreprocessor.enabled=True --ClearMetadataPreprocessor.clear_cell_metadata=False \
-	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=kernelspec --ClearMetadataPreprocessor.preserve_nb_metadata_mask=language_info \
-	  $(NAMES:%=notebooks/%.ipynb)
+	$(PY) tests/notebooks/outputs.py $(NAMES:%=notebooks/%.ipynb)
 
 jupyter: $(READY)
 	$(VENV)/bin/jupyter lab notebooks

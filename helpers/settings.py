@@ -12,16 +12,18 @@ from helpers.precision import default_device
 LAB = checks.ROOT / "lab"
 ROWS = {  # chapter: (what both profiles share, lab, hub)
     "03": (
-        dict(text_column="text", train_splits=("train", "unsupervised"), num_train_epochs=3, chunk_size=128),
+        dict(text_column="text", train_splits=("train", "unsupervised"), chunk_size=128),
         dict(
             checkpoint=str(LAB / "checkpoints" / "mini-bert"),
             dataset=(str(LAB / "corpora" / "reviews"),),
+            num_train_epochs=4,
             batch_size=16,
-            learning_rate=5e-4,
+            learning_rate=3e-4,
         ),
         dict(
             checkpoint="distilbert/distilbert-base-uncased",
             dataset=("stanfordnlp/imdb",),
+            num_train_epochs=3,
             batch_size=64,
             learning_rate=2e-5,
             max_train_samples=10_000,

@@ -51,6 +51,12 @@ def test_code_cells_have_at_most_15_lines(notebook):
     assert not long, f"{name}: cells {long}"
 
 
+def test_code_fits_the_page(notebook):
+    name, book = notebook
+    wide = [i for i, cell in code(book.cells) if any(len(line) > 110 for line in cell.source.splitlines())]
+    assert not wide, f"{name}: cells {wide} have lines beyond 110 characters"
+
+
 def test_the_core_path_has_at_most_45_cells(notebook):
     name, book = notebook
     end = next(i for i, cell in enumerate(book.cells) if re.search(r"^## Recap", cell.source, re.M))
