@@ -39,7 +39,7 @@ def test_one_cell_of_annotated_literals_with_comments_is_tagged_parameters(noteb
     lines = tagged[0].source.splitlines()
     for statement, line in zip(ast.parse(tagged[0].source).body, lines, strict=True):
         assert isinstance(statement, ast.AnnAssign) and isinstance(statement.value, ast.Constant), f"{name}: {line}"
-        assert re.search(r"  # \w", line), f"{name}: {line} says nothing of itself"
+        assert re.search(r"  # \S", line), f"{name}: {line} says nothing of itself"
 
 
 def test_code_cells_have_at_most_15_lines(notebook):
