@@ -53,7 +53,7 @@ study: $(READY)
 $(READY): requirements.txt constraints.txt pyproject.toml
 	@test -x $(PY) || { echo "Making $(VENV) …"; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing the packages into $(VENV): about three minutes the first time …"
-	@$(PY) -m pip install --disable-pip-version-check --progress-bar on -q $(PIP_ARGS) -c constraints.txt -e '.[test]'
+	@$(PY) -m pip install --disable-pip-version-check --progress-bar on $(PIP_ARGS) -c constraints.txt -e '.[test]'
 	@touch $@
 
 clean:  # but for pretraining runs, which took hours

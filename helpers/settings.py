@@ -105,7 +105,7 @@ def resolve(chapter: str, profile: str = "lab", **parameters) -> Settings:
             given[name] = str(given[name])  # a folder named 2024 arrives as a number
     if "dataset" in given:
         given["dataset"] = (given["dataset"],)
-    if "max_train_samples" in given and row.get("max_eval_samples") is None:
+    if isinstance(given.get("max_train_samples"), int) and row.get("max_eval_samples") is None:
         given.setdefault("max_eval_samples", max(1, given["max_train_samples"] // 10))  # a small run is small on both sides
     if config := given.pop("dataset_config", None):
         given["dataset"] = ((given.get("dataset") or row["dataset"])[0], config)
@@ -123,6 +123,8 @@ def resolve(chapter: str, profile: str = "lab", **parameters) -> Settings:
         checks.weights(settings.checkpoint)
     checks.hub([settings.checkpoint, settings.dataset[0]])
     Path(settings.output_dir).mkdir(parents=True, exist_ok=True)
+    if Path(settings.dataset[0]).is_absolute():
+        checks.cache_by_content(settings.dataset[0], settings.output_dir)
     return settings
 
 

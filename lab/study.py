@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 from transformers import AutoModelForMaskedLM, AutoTokenizer, DataCollatorForLanguageModeling, default_data_collator, set_seed
 
-from helpers.checks import ROOT
+from helpers.checks import ROOT, cache_by_content
 from helpers.chunking import chunk, tokenizing
 from helpers.losses import IGNORE_INDEX, LogitsWhereLabelled
 from helpers.masking import freeze_masks
@@ -41,6 +41,12 @@ Nobody should pay to see this {}.
 The {} made me laugh and cry.""".splitlines()
 FILM_WORDS = """film movie movies films story plot scene scenes character characters actor actors actress director directed
 script cast role performance acting ending picture comedy drama screen series episode star audience musical""".split()
+
+
+def texts_of(folder: Path) -> dict[str, list[str]]:
+    """The texts of a data set, by split."""
+    cache_by_content(str(folder), str(ROOT / "build" / "output" / "study"))
+    return {split: rows["text"][:] for split, rows in load_dataset(str(folder)).items()}
 
 
 def chunks_of(tokenizer, texts: list[str], count: int | None, seed: int) -> Dataset:
@@ -166,8 +172,7 @@ def main() -> None:
         print("make study: skipped, ../shared/data is not there")
         return
     began = time.time()
-    bundled = {split: rows["text"][:] for split, rows in load_dataset(str(ROOT / "lab" / "corpora" / "reviews")).items()}
-    real = {split: rows["text"][:] for split, rows in load_dataset(str(SHARED / "imdb")).items()}
+    bundled, real = (texts_of(folder) for folder in (ROOT / "lab" / "corpora" / "reviews", SHARED / "imdb"))
     texts = documents(SHARED / "general")
     order = np.random.default_rng(0).permutation(len(texts))
     general = [text for i in order[:100] for text in texts[i].split("\n")]  # what prepare.py kept out of the pretraining

@@ -64,6 +64,17 @@ def test_a_configuration_follows_its_data_set(out):
     assert settings.dataset[1] == "default"
 
 
+def test_edited_rows_are_read_anew(tmp_path, out, monkeypatch):
+    from datasets import config, load_dataset
+
+    monkeypatch.setattr(config, "HF_DATASETS_CACHE", config.HF_DATASETS_CACHE)
+    folder = shutil.copytree(ROOT / "lab" / "corpora" / "reviews", tmp_path / "mine")
+    for text in ("first", "second"):
+        (folder / "train.jsonl").write_text(json.dumps({"text": text, "label": 1}) + "\n")
+        settings = resolve(CHAPTER, dataset=str(folder), output_dir=out)
+        assert load_dataset(*settings.dataset)["train"]["text"][:] == [text]
+
+
 def test_no_path_of_this_machine_is_shown(out):
     settings = resolve(CHAPTER, output_dir=out)
     for text in (repr(settings), settings._repr_html_()):
@@ -93,6 +104,7 @@ def test_a_gpu_in_the_lab_profile_brings_one_sentence(device, offered, out, monk
         (dict(batchsize=3), ValueError, "Unknown parameter 'batchsize': the parameters cell of 03_imdb"),
         (dict(batch_size=0), ValueError, "batch_size must be a whole number above 0, not 0"),
         (dict(max_train_samples=1e3), ValueError, "max_train_samples must be a whole number above 0, not 1000.0"),
+        (dict(max_train_samples="many"), ValueError, "max_train_samples must be a whole number above 0, not 'many'"),
         (dict(num_train_epochs=float("inf")), ValueError, "num_train_epochs must be a number above 0, not inf"),
         (dict(seed=-1), ValueError, "seed must be a whole number from 0, not -1"),
         (dict(push_to_hub="false"), ValueError, "push_to_hub must be True or False, not 'false'"),
