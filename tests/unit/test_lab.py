@@ -14,7 +14,7 @@ from safetensors import safe_open
 from conftest import ROOT
 from lab.batches import BatchMaker, Text
 from lab.muon import orthogonalise
-from lab.pairs import Flag, PairMaker
+from lab.pairs import Flag
 from lab.prepare import flag_tokens
 
 CHECKPOINTS = sorted(path for path in (ROOT / "lab" / "checkpoints").iterdir() if path.is_dir())
@@ -116,9 +116,10 @@ def test_second_segments_and_pair_labels_belong_together(text, tokenizer):
     assert split.sum() == 8
 
 
-def test_noise_keeps_names_numbers_and_negation_and_changes_are_changes(text, tokenizer):
+def test_noise_keeps_names_numbers_and_negation_and_changes_change(text, tokenizer):
     maker = BatchMaker(text, tokenizer, 4, seed=0, pairs=True)
     rng = np.random.default_rng(0)
+    changed = 0
     for _ in range(200):
         words = maker._sentence(rng)
         others = [word for _ in range(4) for word in maker._sentence(rng)]
@@ -127,7 +128,8 @@ def test_noise_keeps_names_numbers_and_negation_and_changes_are_changes(text, to
             if word[1] & (Flag.NAME | Flag.NUMBER) or word[0][0] == maker.pairs.negation:
                 assert word in kept
         assert not {w[0] for w in kept} - {w[0] for w in words}
-        assert isinstance(maker.pairs, PairMaker) and maker.pairs.changed(words, others, rng)
+        changed += maker.pairs.changed(words, others, rng) != words
+    assert changed > 150  # the rest drew the number or name that stood there, and are labelled as unchanged
 
 
 @pytest.mark.parametrize("rows, columns", [(16, 16), (64, 16), (16, 64)])
