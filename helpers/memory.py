@@ -1,0 +1,185 @@
+"""Bytes of a training step: estimated from shapes before it runs, and measured as it runs."""
+
+import copy
+import weakref
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from helpers.precision import best_dtype, default_device
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of tensors in one training step.
+
+    Tensors alone: not the interpreter, the CUDA context (some 0.5 GiB), or gaps between an allocator's blocks.
+
+    Attributes:
+        weights: Parameters and buffers.
+        gradients: One for each trained parameter.
+        optimizer: Its state; AdamW has two moments for each trained parameter (https://arxiv.org/abs/1711.05101).
+        activations: What the forward pass keeps for the backward pass.
+        peak: The most alive at once. Not the sum: gradients come as activations go, and every pass needs room to work in.
+    """
+
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+    peak: int
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name:<11}{size(value):>11}" for name, value in vars(self).items())
+
+
+def estimate(
+    model: nn.Module,
+    batch_size: int,
+    length: int,
+    *,
+    labelled: float = 0.15,
+    accumulation: int = 1,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    optimizer=torch.optim.AdamW,
+) -> Memory:
+    """Estimates the tensor bytes of a training step: it runs on a copy of the model whose tensors have shapes and no data.
+
+    PyTorch's fake tensors (https://docs.pytorch.org/docs/stable/torch.compiler_fake_tensor.html) go through the
+    model's own operations, so attention, autocast, checkpointing and heads count as they are on the device.
+
+    Args:
+        model: Sequence classifier or masked language model, on any device; left as it is.
+        batch_size: Rows in a forward pass.
+        length: Tokens in a row.
+        labelled: Share of tokens with a label; matters under `LogitsWhereLabelled`.
+        accumulation: Forward passes for one update; from two on, gradients are alive throughout.
+        device: What the training runs on, present here; `default_device` if not given.
+        dtype: For autocast; `best_dtype` of the device if not given. float32: no autocast.
+        optimizer: Called with the parameters.
+    """
+    device = torch.device(device or default_device())
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        model = training_copy(model, lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device=device))
+        update = optimizer([p for p in model.parameters() if p.requires_grad])
+        for parameter in update.param_groups[0]["params"]:
+            parameter.grad = torch.empty_like(parameter)
+        update.step()  # the first makes the state, which every later one finds
+        update.zero_grad()
+        batch = {name: torch.empty(batch_size, length, dtype=torch.long, device=device) for name in ("input_ids", "attention_mask")}
+        with torch.no_grad():
+            per_token = model(**batch).logits.dim() == 3
+        batch["labels"] = torch.empty((batch_size, length) if per_token else batch_size, dtype=torch.long, device=device)
+        with LiveBytes([*_storages(model, update), *_storages_of(batch.values())], labelled) as count:
+            resident = count.live
+            for _ in range(min(accumulation, 2)):
+                with autocast(device, dtype):
+                    loss = model(**batch).loss
+                activations = count.live - resident
+                loss.backward()
+                del loss
+                resident = count.live
+            update.step()
+    trained = sum(p.nbytes for p in update.param_groups[0]["params"])
+    weights, state = (sum(s.nbytes() for s in storages) for storages in (_storages(model, grads=False), _storages_of(_state(update))))
+    return Memory(weights, trained, state, activations, count.peak)
+
+
+def measured_peak(step: Callable[[], object], model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> int:
+    """The most bytes of tensors alive while ``step()`` runs, those of model and optimiser included.
+
+    On CUDA the allocator's own record; elsewhere the storages of every operation's results, until they are let go.
+    Take a second step, since the first makes AdamW's state.
+    """
+    device = next(model.parameters()).device
+    if device.type == "cuda":
+        held = sum(storage.nbytes() for storage in _storages(model, optimizer))
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        step()
+        return held + torch.cuda.max_memory_allocated(device) - before
+    with LiveBytes(_storages(model, optimizer)) as count:
+        step()
+    return count.peak
+
+
+def size(n: float) -> str:
+    """Bytes in MiB (2**20) or, from one on, GiB (2**30): "310.5 MiB", "3.1 GiB", "15 GiB"."""
+    value, unit = (n / 2**30, "GiB") if n >= 2**30 else (n / 2**20, "MiB")
+    return f"{value:,.1f}".removesuffix(".0") + f" {unit}"
+
+
+def training_copy(model: nn.Module, make: Callable[[torch.Tensor], torch.Tensor]) -> nn.Module:
+    """A copy in training mode, without gradients, whose parameters and buffers are what ``make`` gives for the model's."""
+    made = {id(p): nn.Parameter(make(p.detach()), requires_grad=p.requires_grad) for p in model.parameters()}
+    return copy.deepcopy(model, made | {id(buffer): make(buffer) for buffer in model.buffers()}).train()
+
+
+def autocast(device: torch.device, dtype: torch.dtype | None = None):
+    """Autocast to a number format, that of `best_dtype` if not given; nothing for float32."""
+    dtype = dtype or best_dtype(device)
+    return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
+
+
+class LiveBytes(TorchDispatchMode):
+    """Counts the bytes of storages as operations make them and Python lets them go: ``live`` now, ``peak`` at the most.
+
+    Args:
+        held: Storages that are there already.
+        labelled: Share of positions that a mask without data is taken to pick.
+    """
+
+    def __init__(self, held: list[torch.UntypedStorage], labelled: float = 1.0):
+        super().__init__()
+        self.labelled, self.live, self.peak, self.seen = labelled, 0, 0, set()
+        while held:
+            self.add(held.pop())  # keeps none alive: the step may let gradients go
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func is torch.ops.aten.index.Tensor:
+            args = (args[0], [position for index in args[1] for position in self._positions(index)])
+        result = func(*args, **(kwargs or {}))
+        for storage in _storages_of(tree_leaves(result)):
+            self.add(storage)
+        return result
+
+    def _positions(self, index) -> list:
+        """A mask without data cannot tell how many positions it picks: it picks the share that has labels."""
+        if not isinstance(index, FakeTensor) or index.dtype != torch.bool:
+            return [index]
+        return [torch.empty(round(self.labelled * index.numel()), dtype=torch.long, device=index.device)] * index.dim()
+
+    def add(self, storage: torch.UntypedStorage) -> None:
+        key, n = storage._cdata, storage.nbytes()
+        if key not in self.seen:
+            self.seen.add(key)
+            self.live += n
+            self.peak = max(self.peak, self.live)
+            weakref.finalize(storage, self._free, key, n)
+
+    def _free(self, key: int, n: int) -> None:
+        self.seen.discard(key)
+        self.live -= n
+
+
+def _storages_of(tensors) -> list[torch.UntypedStorage]:
+    """What tensors lie in; shared ones once."""
+    storages = [tensor.untyped_storage() for tensor in tensors if isinstance(tensor, torch.Tensor)]
+    return list({storage._cdata: storage for storage in storages}.values())
+
+
+def _storages(model: nn.Module, optimizer: torch.optim.Optimizer | None = None, grads: bool = True) -> list[torch.UntypedStorage]:
+    """Weights, gradients and optimiser state."""
+    gradients = [p.grad for p in model.parameters()] if grads else []
+    return _storages_of([*model.parameters(), *model.buffers(), *gradients, *(_state(optimizer) if optimizer else [])])
+
+
+def _state(optimizer: torch.optim.Optimizer) -> list:
+    return tree_leaves([*optimizer.state.values()])
