@@ -1,0 +1,121 @@
+"""A training that is killed again and again ends at the weights of one that was left in peace, bit for bit.
+
+Each life of the training is the command of `helpers.train`, in a process forked from a server that has imported the
+libraries: a life then costs tenths of a second, where a new Python would spend most of its time on imports. The
+server has computed nothing when it forks, so no thread or lock of PyTorch is torn in two.
+"""
+
+import json
+import multiprocessing
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+KILLS, SAVE_EVERY, EPOCHS = 20, 3, 20
+
+
+@pytest.fixture(scope="module")
+def processes():
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        pytest.skip("there is no fork on this system")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["helpers.train", "datasets", "transformers.models.bert.modeling_bert"])
+    return context
+
+
+@pytest.fixture(scope="module")
+def arguments(tmp_path_factory):
+    """Two layers with dropout, forty reviews: 24 steps an epoch."""
+    from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
+
+    folder = tmp_path_factory.mktemp("materials")
+    shape = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, max_position_embeddings=64)
+    BertForMaskedLM(BertConfig(vocab_size=8192, **shape)).save_pretrained(folder / "model")
+    AutoTokenizer.from_pretrained(ROOT / "lab" / "checkpoints" / "mini-bert").save_pretrained(folder / "model")
+    lines = (ROOT / "lab" / "corpora" / "reviews" / "train.jsonl").read_text(encoding="utf-8").splitlines()[:40]
+    (folder / "texts").mkdir()
+    (folder / "texts" / "train.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    given = dict(checkpoint=folder / "model", dataset=folder / "texts", chunk_size=32, batch_size=4, num_train_epochs=EPOCHS)
+    words = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    return [*words, "--mixed-precision", "no", "--cpu", "--save-every", str(SAVE_EVERY)]
+
+
+def live(arguments: list[str], diary: Path) -> None:
+    """One life: trains as the command line says; each step that is done leaves a line, which outlives a kill."""
+    import torch
+
+    from helpers import train
+
+    torch.set_num_threads(1)
+    multiprocessing.current_process().name = "MainProcess"  # a collator with a seed takes any other for a worker of a DataLoader
+    step = train.train_step
+
+    def written_down(run, batch):
+        loss = step(run, batch)
+        with diary.open("a") as lines:
+            lines.write(f"{run.step} {loss.hex()}\n")
+        return loss
+
+    train.train_step = written_down
+    train.main(arguments)
+
+
+def entries(diary: Path) -> list[tuple[int, str]]:
+    lines = diary.read_text().splitlines() if diary.exists() else []
+    return [(int(step), loss) for step, loss in map(str.split, lines)]
+
+
+def saved(out: Path) -> int:
+    """Steps at the latest checkpoint; 0 without one."""
+    return max((json.loads(notes.read_text())["step"] for notes in out.glob("checkpoints/step-*/notes.json")), default=0)
+
+
+def kill(process, diary: Path, steps: int, pause: float) -> None:
+    """Kills it `pause` seconds after it has done so many steps."""
+    while len(entries(diary)) < steps:
+        assert process.is_alive(), "it ended of itself"
+        time.sleep(0.001)
+    time.sleep(pause)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL, "it ended of itself"
+
+
+def test_killed_at_twenty_moments_it_ends_at_the_same_weights(processes, arguments, tmp_path):
+    whole, out = tmp_path / "whole", tmp_path / "killed"
+
+    def start(folder, diary, *more):
+        process = processes.Process(target=live, args=([*arguments, "--output-dir", str(folder), *more], diary))
+        process.start()
+        return process
+
+    undisturbed = start(whole, tmp_path / "whole.txt")
+    undisturbed.join()
+    assert undisturbed.exitcode == 0
+    losses = dict(entries(tmp_path / "whole.txt"))
+    total = len(losses)
+
+    chance, while_saving, hidden, done = random.Random(0), 0, set(), 0
+    for life in range(KILLS + 1):
+        diary = tmp_path / f"{life}.txt"
+        process = start(out, diary, *(["--resume"] if done else []))
+        if life < KILLS:
+            kill(process, diary, steps=chance.randint(1, 2 * total // (KILLS + 10)), pause=chance.uniform(0, 0.03))
+        process.join()
+        lived = entries(diary)
+        assert lived[0][0] == done + 1, "it did not go on from the checkpoint"
+        assert lived == [(step, losses[step]) for step in range(done + 1, done + 1 + len(lived))]
+        last, done = lived[-1][0], saved(out)
+        assert (last - 1) // SAVE_EVERY * SAVE_EVERY <= done <= last, "more is lost than the steps since the last checkpoint"
+        found = set(out.glob("checkpoints/.*"))  # half written or half deleted
+        while_saving, hidden = while_saving + bool(found - hidden), found
+    assert process.exitcode == 0 and done == total
+    assert 0 < while_saving < KILLS  # some came between the checkpoints and some in the middle of one
+
+    for file in ("model/model.safetensors", f"checkpoints/step-{total:07}/model.safetensors", f"checkpoints/step-{total:07}/notes.json"):
+        assert (out / file).read_bytes() == (whole / file).read_bytes()
+    print(f"{KILLS} kills, {while_saving} of them while a checkpoint was being written")
