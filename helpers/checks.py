@@ -128,6 +128,21 @@ def masked_lm(tokenizer, model, chunk_size: int) -> None:
         raise ValueError(f"Chunks of {chunk_size} tokens are longer than the {longest} that this model takes: lower chunk_size.")
 
 
+def one_mask(tokenizer, text: str) -> None:
+    """Whether a text holds the tokenizer's mask token, once: every family of models writes its own.
+
+    Raises:
+        ValueError: No mask token, another family's, or several.
+    """
+    mask = tokenizer.mask_token
+    found = text.count(mask)
+    if found == 1:
+        return
+    foreign = next((other for other in ("[MASK]", "<mask>") if other in text and other != mask), None)
+    why = f"writes a hole as {mask}, not {foreign}" if foreign and not found else f"wants {mask} once, and here it stands {found} times"
+    raise ValueError(f"This checkpoint's tokenizer {why}: {text!r}; write {{tokenizer.mask_token}} in an f-string, which always fits.")
+
+
 def chunks(dataset, chunk_size: int) -> None:
     """Whether a chunked data set has rows left.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-from tokenizers import BertWordPieceTokenizer, ByteLevelBPETokenizer
+from tokenizers import AddedToken, BertWordPieceTokenizer, ByteLevelBPETokenizer
 from tqdm.auto import tqdm
 from transformers import BertTokenizer, RobertaTokenizer
 
@@ -57,7 +57,8 @@ def train_byte_level(texts: list[str], folder: Path) -> RobertaTokenizer:
     trainer.train_from_iterator(texts, vocab_size=VOCAB_SIZE - 1, min_frequency=5, special_tokens=["<s>", "<pad>", "</s>", "<unk>"])
     folder.mkdir(parents=True, exist_ok=True)
     trainer.save_model(str(folder))
-    tokenizer = RobertaTokenizer.from_pretrained(folder, model_max_length=512)
+    mask = AddedToken("<mask>", lstrip=True, normalized=False, special=True)  # takes the space before it, as any word does
+    tokenizer = RobertaTokenizer.from_pretrained(folder, model_max_length=512, mask_token=mask)
     for leftover in ("vocab.json", "merges.txt"):  # tokenizer.json holds both
         (folder / leftover).unlink()
     tokenizer.save_pretrained(folder)
