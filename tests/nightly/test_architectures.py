@@ -9,7 +9,7 @@ import torch
 import transformers
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "architectures"))
 import tiny_models
 
 COMMITTED = json.loads(tiny_models.TABLE.read_text(encoding="utf-8"))
