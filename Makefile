@@ -39,6 +39,7 @@ test: $(READY)
 	$(PY) -m pytest -c tests/notebooks/pytest.ini -n 2 --dist loadfile notebooks
 
 nightly: test
+	$(PY) -m pytest tests/hub tests/nightly
 	$(PY) tests/notebooks/bands.py --seeds 10
 
 outputs: $(READY)  # execute the notebooks in place, for committing
@@ -49,6 +50,7 @@ jupyter: $(READY)
 
 study: $(READY)
 	$(PY) -m lab.study
+	$(PY) -m lab.labels
 
 $(READY): requirements.txt constraints.txt pyproject.toml
 	@test -x $(PY) || { echo "Making $(VENV) …"; $(PYTHON) -m venv $(VENV); }

@@ -43,10 +43,15 @@ FILM_WORDS = """film movie movies films story plot scene scenes character charac
 script cast role performance acting ending picture comedy drama screen series episode star audience musical""".split()
 
 
+def splits_of(folder: Path) -> dict[str, Dataset]:
+    """The rows of a data set, by split."""
+    cache_by_content(str(folder), str(ROOT / "build" / "output" / "study"))
+    return load_dataset(str(folder))
+
+
 def texts_of(folder: Path) -> dict[str, list[str]]:
     """The texts of a data set, by split."""
-    cache_by_content(str(folder), str(ROOT / "build" / "output" / "study"))
-    return {split: rows["text"][:] for split, rows in load_dataset(str(folder)).items()}
+    return {split: rows["text"][:] for split, rows in splits_of(folder).items()}
 
 
 def chunks_of(tokenizer, texts: list[str], count: int | None, seed: int) -> Dataset:
@@ -65,16 +70,16 @@ def frozen_reviews(tokenizer, texts: list[str]) -> Dataset:
     return freeze_masks(rows, DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15, seed=0))
 
 
-def train(model, pieces: Dataset, collator, seed: int) -> None:
-    """AdamW with linear decay, three epochs."""
+def train(model, pieces: Dataset, collator, seed: int, epochs: int = EPOCHS, rate: float = RATE) -> None:
+    """AdamW with linear decay."""
     set_seed(seed)
     loader = DataLoader(pieces, batch_size=BATCH, shuffle=True, collate_fn=collator)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)
-    steps = EPOCHS * len(loader)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)
+    steps = epochs * len(loader)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1 - step / steps)
     device, dtype = model.device, autocast_dtype(model.device)
     model.train()
-    for _ in range(EPOCHS):
+    for _ in tqdm(range(epochs), desc="epochs", leave=False):
         for batch in loader:
             with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
                 loss = model(**{name: tensor.to(device) for name, tensor in batch.items()}).loss
