@@ -7,7 +7,7 @@ from pathlib import Path
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from helpers import checkpoints, checks, corpus, sharing, train
-from helpers.run import Run, new_accelerator, prepare
+from helpers.run import Run, new_accelerator, prepare, without_dropout
 from helpers.settings import Settings, resolve
 
 SETTINGS = {  # parameters of helpers.settings.resolve, each with its type and a line of help
@@ -37,6 +37,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--train-splits", nargs="+", help="splits to take texts from")
     parser.add_argument("--push-to-hub", action="store_true", help="upload the model after each epoch")
     parser.add_argument("--whole-words", action="store_true", help="mask whole words instead of tokens")
+    parser.add_argument("--no-dropout", action="store_true", help="train without dropout, for comparisons")
     parser.add_argument("--warmup-steps", type=int, default=0, help="steps in which the learning rate rises")
     parser.add_argument("--save-every", type=int, default=0, metavar="STEPS", help="steps between checkpoints, beside one an epoch")
     parser.add_argument("--resume", nargs="?", const="", metavar="CHECKPOINT", help="go on from a checkpoint; the latest if none is named")
@@ -55,6 +56,8 @@ def set_up(options: argparse.Namespace) -> tuple[Run, object, Settings]:
     tokenizer = AutoTokenizer.from_pretrained(settings.checkpoint)
     model = AutoModelForMaskedLM.from_pretrained(settings.checkpoint)
     checks.masked_lm(tokenizer, model, settings.chunk_size)
+    if options.no_dropout:
+        without_dropout(model)
     with accelerator.main_process_first():  # the others then find its work in the cache
         train_rows, eval_rows = corpus.masked_rows(tokenizer, settings, options.whole_words)
     return prepare(accelerator, model, train_rows, eval_rows, settings, options.warmup_steps), tokenizer, settings

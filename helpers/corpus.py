@@ -25,7 +25,7 @@ def read_texts(settings: Settings):
     return written.train_test_split(test_size=HELD_OUT, seed=0)  # whatever the seed, the test is the same
 
 
-def to_chunks(texts, tokenizer, settings: Settings, limit: int | None, whole_words: bool):
+def to_chunks(texts, tokenizer, settings: Settings, limit: int | None, whole_words: bool = False):
     """Tokenizes texts, joins them and cuts chunks, at most `limit`, with the columns that the masking needs."""
     column, size = settings.text_column, settings.chunk_size
     if limit:  # take only as many texts as so many chunks may need, by the length of the first hundred

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration
+from accelerate.state import AcceleratorState, GradientState
 from torch.utils.data import DataLoader, Dataset
 from transformers import get_scheduler
 
@@ -49,9 +50,19 @@ def new_accelerator(seed: int, cpu: bool | None = None, mixed_precision: str | N
     """
     cpu = default_device().type == "cpu" if cpu is None else cpu
     check_processes(cpu)
+    forget_accelerator()
     bf16 = autocast_dtype("cpu" if cpu else None) == torch.bfloat16
     batches = DataLoaderConfiguration(split_batches=True, use_seedable_sampler=True, data_seed=seed)
     return Accelerator(cpu=cpu, mixed_precision=mixed_precision or ("bf16" if bf16 else "no"), dataloader_config=batches)
+
+
+def forget_accelerator() -> None:
+    """Lets the next accelerator of this process differ from the last, in precision say, and `notebook_launcher` start others.
+
+    A script makes one accelerator and needs nothing of the kind; a notebook makes several, and Accelerate has no public call for it.
+    """
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
 
 
 def check_processes(cpu: bool) -> None:
@@ -78,7 +89,15 @@ def prepare(accelerator: Accelerator, model, train_rows: Dataset, eval_rows, set
     optimizer = torch.optim.AdamW(with_and_without_decay(model, settings.weight_decay), lr=settings.learning_rate, fused=True)
     scheduler = get_scheduler("linear", optimizer, warmup_steps, steps)
     prepared = accelerator.prepare(model, optimizer, scheduler, train_batches, eval_batches)
-    return Run(accelerator, *prepared, plan_of(settings, train_rows, steps, warmup_steps))
+    return Run(accelerator, *prepared, plan_of(settings, model, train_rows, steps, warmup_steps))
+
+
+def without_dropout(model):
+    """Turns dropout off for training too, and returns the model."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    return model
 
 
 def with_and_without_decay(model, weight_decay: float) -> list[dict]:
@@ -88,9 +107,10 @@ def with_and_without_decay(model, weight_decay: float) -> list[dict]:
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
 
 
-def plan_of(settings: Settings, train_rows: Dataset, steps: int, warmup_steps: int) -> dict:
+def plan_of(settings: Settings, model, train_rows: Dataset, steps: int, warmup_steps: int) -> dict:
     """What decides the outcome of a training, by name."""
     names = ("seed", "num_train_epochs", "batch_size", "learning_rate", "weight_decay", "chunk_size")
     places = {"checkpoint": sharing.shown(settings.checkpoint), "dataset": sharing.shown(settings.dataset[0])}
+    dropout = max((module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)), default=0.0)
     rest = {"chunks": len(train_rows), "masks": type(train_rows.collator).__name__, "warmup_steps": warmup_steps, "steps": steps}
-    return places | {name: getattr(settings, name) for name in names} | rest
+    return places | {name: getattr(settings, name) for name in names} | rest | {"dropout": dropout}

@@ -16,7 +16,7 @@ from accelerate import Accelerator, skip_first_batches
 from accelerate.utils import set_seed
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from helpers import checkpoints, metrics
 from helpers.corpus import mixed
@@ -102,7 +102,8 @@ def train(run: Run, folder=None, save_every: int = 0, until: int | None = None, 
     `each_epoch` is called after each epoch.
     """
     batches = remaining_batches(run, run.steps if until is None else until)
-    for batch in tqdm(batches, total=run.steps, initial=run.step, disable=not run.accelerator.is_main_process, mininterval=0.5):
+    quiet = {} if run.accelerator.is_main_process else {"disable": True}  # TQDM_DISABLE holds where nothing is said
+    for batch in tqdm(batches, total=run.steps, initial=run.step, mininterval=0.5, **quiet):
         run.losses.append(train_step(run, batch))
         epoch_ends = run.step % len(run.train_batches) == 0 or run.step == run.steps
         if epoch_ends:

@@ -16,25 +16,19 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate.commands.config.config_args import load_config_from_file
-from accelerate.state import AcceleratorState, GradientState
 from datasets import Dataset
-from transformers import AutoModelForMaskedLM, AutoTokenizer, BertConfig, BertForMaskedLM, Trainer, TrainingArguments
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer, BertConfig, BertForMaskedLM, Trainer, TrainingArguments
 
 from conftest import ROOT
 from helpers import corpus, sharing, train
 from helpers.masking import freeze_masks
 from helpers.metrics import mean_masked_loss
-from helpers.run import new_accelerator, prepare
+from helpers.run import forget_accelerator, new_accelerator, prepare, without_dropout
 from helpers.settings import Settings, resolve
 
 MINI_BERT = ROOT / "lab" / "checkpoints" / "mini-bert"
 SEED, SIZE, BATCH = 3, 32, 4
 SETTINGS = Settings("lab", "tiny", ("random",), num_train_epochs=2, batch_size=BATCH, learning_rate=3e-3, output_dir="", seed=SEED)
-
-
-def reset():
-    AcceleratorState._reset_state(reset_partial_state=True)
-    GradientState._reset_state()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -49,13 +43,23 @@ def one_thread():
 @pytest.fixture(autouse=True)
 def no_state_of_other_tests():
     yield
-    reset()
+    forget_accelerator()
 
 
 def tiny_bert(dropout=0.0, width=32):
     torch.manual_seed(0)
     shape = dict(hidden_size=width, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, max_position_embeddings=64)
     return BertForMaskedLM(BertConfig(vocab_size=8192, **shape, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout))
+
+
+@pytest.fixture(params=["bert", "distilbert", "roberta"])
+def tiny_family(request):
+    """A random model of each family with the dropout that it has by default."""
+    config = AutoConfig.for_model(request.param, vocab_size=200, max_position_embeddings=64)
+    names = ("dim", "n_layers", "n_heads", "hidden_dim") if request.param == "distilbert" else (
+        "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")  # fmt: skip
+    config.update(dict(zip(names, (32, 2, 2, 64))))
+    return AutoModelForMaskedLM.from_config(config)
 
 
 def rows_of(count, seed):
@@ -158,6 +162,12 @@ def test_more_processes_than_the_machine_has(monkeypatch):
         new_accelerator(SEED, cpu=True)
 
 
+def test_a_second_accelerator_may_have_another_precision():
+    first = new_accelerator(SEED, cpu=True, mixed_precision="no")
+    second = new_accelerator(SEED, cpu=True, mixed_precision="bf16")
+    assert (first.num_processes, second.num_processes, second.mixed_precision) == (1, 1, "bf16")
+
+
 # -- One step and one evaluation -------------------------------------------------------------------------------------
 
 
@@ -199,6 +209,13 @@ def test_nothing_masked_is_an_error(tokenizer):
         train.evaluate(run.accelerator, run.model, empty)
 
 
+def test_without_dropout_the_forward_pass_of_training_is_that_of_evaluation(batch, tiny_family):
+    model = without_dropout(tiny_family)
+    ids = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    with torch.no_grad():
+        torch.testing.assert_close(model.train()(**ids).logits, model.eval()(**ids).logits)
+
+
 # -- Against Trainer -------------------------------------------------------------------------------------------------
 
 
@@ -216,7 +233,6 @@ def test_the_first_20_losses_are_those_of_trainer(tokenizer, tmp_path):
     )  # fmt: skip
     trainer = Recording(tiny_bert(), arguments, train_dataset=masked_chunks(tokenizer))
     trainer.train()
-    reset()  # Trainer has an accelerator of its own
     run = new_run(tokenizer)
     train.train(run)
     assert run.losses[0] != pytest.approx(run.losses[1], abs=1e-3)  # another order would show
