@@ -109,6 +109,29 @@ def corpus(dataset, text_column: str, splits: Sequence[str] = ("train",)) -> Non
             )
 
 
+def pairs(dataset, splits: Sequence[str] = ("train", "validation")) -> None:
+    """Whether a `DatasetDict` has labelled pairs of sentences in these splits, as MRPC has them.
+
+    Raises:
+        KeyError: A split or a column is missing.
+        ValueError: A split has fewer than two rows, or a label that is neither 0 nor 1.
+    """
+    for split in splits:
+        if split not in dataset:
+            raise _KeyError(f"The data set has no split {split!r}, only {', '.join(dataset)}; name its file {split}.parquet (jsonl, csv).")
+        if missing := {"sentence1", "sentence2", "label"} - set(dataset[split].column_names):
+            columns = ", ".join(dataset[split].column_names)
+            raise _KeyError(f"The data set has no column {min(missing)!r}, only {columns}; rename yours to sentence1, sentence2 and label.")
+        if len(dataset[split]) < 2:
+            raise ValueError(f"The split {split!r} has too few pairs ({len(dataset[split])}): give it two at least.")
+        wrong = next(((i, label) for i, label in enumerate(dataset[split]["label"][:]) if label not in (0, 1)), None)
+        if wrong is not None:
+            raise ValueError(
+                f"Row {wrong[0]} of the split {split!r} has the label {wrong[1]!r}, outside the classes 0 and 1 (-1 marks rows "
+                "that nobody has judged): leave such rows out, or number the classes anew."
+            )
+
+
 def masked_lm(tokenizer, model, chunk_size: int) -> None:
     """Whether tokenizer and model can fill masks in chunks of a size.
 

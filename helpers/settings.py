@@ -10,16 +10,30 @@ from helpers import checks
 from helpers.precision import default_device
 
 LAB = checks.ROOT / "lab"
+MINI_BERT, MINI_ROBERTA = (str(LAB / "checkpoints" / name) for name in ("mini-bert", "mini-roberta"))
+PAIRS, REVIEWS, QUESTIONS, PASSAGES = ((str(LAB / "corpora" / name),) for name in ("paraphrases", "reviews", "questions", "passages"))
+MRPC_METRIC = (str(LAB / "metrics" / "mrpc"),)
 ROWS = {  # chapter: (what both profiles share, lab, hub)
+    "01": (
+        {},
+        dict(checkpoint=MINI_BERT, dataset=PAIRS, metric=MRPC_METRIC, num_train_epochs=3, batch_size=16, learning_rate=2e-4),
+        dict(
+            checkpoint="google-bert/bert-base-uncased",
+            dataset=("nyu-mll/glue", "mrpc"),
+            metric=("glue", "mrpc"),
+            num_train_epochs=3,
+            batch_size=8,
+            learning_rate=5e-5,
+        ),
+    ),
+    "02": (
+        dict(text_column="text", dataset=PASSAGES),
+        dict(checkpoint=MINI_BERT, num_train_epochs=4, batch_size=8, learning_rate=3e-4),
+        dict(checkpoint="google-bert/bert-base-uncased", num_train_epochs=4, batch_size=8, learning_rate=5e-5),
+    ),
     "03": (
         dict(text_column="text", train_splits=("train", "unsupervised"), chunk_size=128),
-        dict(
-            checkpoint=str(LAB / "checkpoints" / "mini-bert"),
-            dataset=(str(LAB / "corpora" / "reviews"),),
-            num_train_epochs=4,
-            batch_size=16,
-            learning_rate=3e-4,
-        ),
+        dict(checkpoint=MINI_BERT, dataset=REVIEWS, num_train_epochs=4, batch_size=16, learning_rate=3e-4),
         dict(
             checkpoint="distilbert/distilbert-base-uncased",
             dataset=("stanfordnlp/imdb",),
@@ -30,22 +44,63 @@ ROWS = {  # chapter: (what both profiles share, lab, hub)
             max_eval_samples=1_000,
         ),
     ),
+    "04": (
+        dict(text_column="answers.text", chunk_size=128),
+        dict(checkpoint=MINI_ROBERTA, dataset=QUESTIONS, split="train", num_train_epochs=4, batch_size=8, learning_rate=3e-4),
+        dict(
+            checkpoint="distilbert/distilroberta-base",
+            dataset=("dany0407/eli5_category",),
+            split="train[:5000]",
+            num_train_epochs=3,
+            batch_size=8,
+            learning_rate=2e-5,
+        ),
+    ),
+    "05": (
+        dict(text_column="text", train_splits=("train", "unsupervised"), chunk_size=128),
+        dict(
+            checkpoint=MINI_BERT,
+            dataset=REVIEWS,
+            pair_checkpoint=MINI_BERT,
+            pair_dataset=PAIRS,
+            metric=MRPC_METRIC,
+            num_train_epochs=3,
+            batch_size=16,
+            learning_rate=3e-4,
+        ),
+        dict(
+            checkpoint="distilbert/distilbert-base-uncased",
+            dataset=("stanfordnlp/imdb",),
+            pair_checkpoint="google-bert/bert-base-uncased",
+            pair_dataset=("nyu-mll/glue", "mrpc"),
+            metric=("glue", "mrpc"),
+            num_train_epochs=3,
+            batch_size=64,
+            learning_rate=5e-5,
+            max_train_samples=10_000,
+            max_eval_samples=1_000,
+        ),
+    ),
 }
 PROFILES = ("lab", "hub")
 
 
 @dataclass(frozen=True, repr=False)
 class Settings:
-    """What a chapter runs with; `dataset` and `metric` are the arguments of `load_dataset` and `evaluate.load`."""
+    """What a chapter runs with; `dataset`, `pair_dataset` and `metric` are the arguments of `load_dataset` and `evaluate.load`."""
 
     profile: str
     checkpoint: str
     dataset: tuple[str, ...]
-    text_column: str
     num_train_epochs: float
     batch_size: int
     learning_rate: float
     output_dir: str
+    metric: tuple[str, ...] = ()
+    pair_checkpoint: str | None = None
+    pair_dataset: tuple[str, ...] = ()
+    split: str | None = None
+    text_column: str | None = None
     seed: int = 42
     weight_decay: float = 0.01
     train_splits: tuple[str, ...] = ("train",)
@@ -71,10 +126,8 @@ class Settings:
     def _rows(self) -> list[tuple[str, str]]:
         """What to show: names and values, folders of the repository without the path that leads to it."""
         hidden = ("stands_for", "output_dir", "language")
-        rows = [(f.name, getattr(self, f.name)) for f in fields(self) if f.name not in hidden]
-        texts = [
-            (name, ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)) for name, value in rows if value is not None
-        ]
+        rows = [(f.name, getattr(self, f.name)) for f in fields(self) if f.name not in hidden and getattr(self, f.name) not in (None, ())]
+        texts = [(name, ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)) for name, value in rows]
         return [(name, text.replace(f"{checks.ROOT}{os.sep}", "")) for name, text in texts]
 
 
@@ -121,7 +174,7 @@ def resolve(chapter: str, profile: str = "lab", **parameters) -> Settings:
     _check_values(settings)
     if Path(settings.checkpoint).is_absolute():
         checks.weights(settings.checkpoint)
-    checks.hub([settings.checkpoint, settings.dataset[0]])
+    checks.hub([settings.checkpoint, settings.dataset[0], *settings.pair_dataset[:1], *filter(None, [settings.pair_checkpoint])])
     Path(settings.output_dir).mkdir(parents=True, exist_ok=True)
     if Path(settings.dataset[0]).is_absolute():
         checks.cache_by_content(settings.dataset[0], settings.output_dir)
@@ -144,5 +197,8 @@ def _check_values(settings: Settings) -> None:
 
 
 def _hub_calls(row: dict) -> tuple[str, ...]:
-    dataset = ", ".join(f'"{name}"' for name in row["dataset"])
-    return (f'AutoTokenizer.from_pretrained("{row["checkpoint"]}")', f"load_dataset({dataset})")
+    def quoted(names):
+        return ", ".join(f'"{name}"' for name in names).replace(f"{checks.ROOT}{os.sep}", "")
+
+    calls = [f"AutoTokenizer.from_pretrained({quoted([row['checkpoint']])})", f"load_dataset({quoted(row['dataset'])})"]
+    return (*calls, f"evaluate.load({quoted(row['metric'])})") if "metric" in row else tuple(calls)

@@ -33,7 +33,7 @@ def test_the_hub_profile_is_the_tutorials_own_setting(out, monkeypatch):
 
 
 def test_an_unknown_chapter_is_named(out):
-    with pytest.raises(ValueError, match="Unknown chapter '99_x': there are settings for 03"):
+    with pytest.raises(ValueError, match="Unknown chapter '99_x': there are settings for 01, 02, 03"):
         resolve("99_x", output_dir=out)
 
 
