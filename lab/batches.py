@@ -11,7 +11,7 @@ from lab.pairs import Flag, PairMaker
 
 LENGTH = 128  # tokens a row; in the last tenth every second step reads LONG, so that all positions are trained
 LONG = 512
-PAIR_LENGTH = 64
+PAIR_LENGTH = 96
 
 
 @dataclass
@@ -35,8 +35,9 @@ class BatchMaker:
     (next-sentence prediction). Pair label 0: the second belongs to the first; 1: it does not.
     """
 
-    def __init__(self, text: Text, tokenizer, rows: int, seed: int, pairs: bool):
+    def __init__(self, text: Text, tokenizer, rows: int, seed: int, pairs: bool, pair_rows: int | None = None):
         self.text, self.rows, self.seed = text, rows, seed
+        self.pair_rows = rows // 2 if pair_rows is None else pair_rows
         self.vocabulary = len(tokenizer)
         self.cls, self.sep, self.pad, self.mask = (
             tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id, tokenizer.mask_token_id,
@@ -47,7 +48,7 @@ class BatchMaker:
         self.pairs = PairMaker(tokenizer.get_vocab(), "" if tokenizer.cls_token == "[CLS]" else "Ġ") if pairs else None
         self.starts = text.sentences[: np.searchsorted(text.sentences, len(text.ids) - LONG)]
         self.slots = np.random.default_rng(seed).permutation((len(text.ids) - LONG) // LENGTH)
-        self.tokens_per_step = rows * LENGTH + (rows // 2 * PAIR_LENGTH if pairs else 0)
+        self.tokens_per_step = rows * LENGTH + (self.pair_rows * PAIR_LENGTH if pairs else 0)
 
     def step(self, step: int, done: float):
         """Yields each batch of a step with the weight of its masked-LM loss; `done` (0 to 1) sets the masking rate, 30% falling to 15%."""
@@ -66,7 +67,7 @@ class BatchMaker:
         weight = 1.0 if self.pairs is None else 0.8
         yield weight, self._masked(ids, segments, labels, rate, rng)
         if self.pairs:
-            yield 1 - weight, self._rewritten(rate, rng)
+            yield 1 - weight, self._rewritten(rate, 0.15 + 0.4 * done, rng)
 
     def _next_sentence(self, start: int, length: int, rng) -> tuple[list, np.ndarray, int]:
         size = length - 3
@@ -78,33 +79,47 @@ class BatchMaker:
         ids = [self.cls, *first, self.sep, *self.text.ids[second : second + size - cut], self.sep]
         return ids, (np.arange(length) > cut + 1).astype(np.int64), label
 
-    def _sentence(self, rng) -> list:
-        """A sentence of 8 to 30 pieces as words, each ``(ids, flags)``."""
+    def _sentence(self, rng, i: int | None = None) -> tuple[int, list]:
+        """The number of a sentence of 8 to 46 pieces and its words, each ``(ids, flags)``: from `i` on, or any."""
+        i = rng.integers(len(self.text.sentences) - 1) if i is None else i
         while True:
-            i = rng.integers(len(self.text.sentences) - 1)
+            i = i % (len(self.text.sentences) - 1)
             start, end = self.text.sentences[i : i + 2]
             if 8 <= end - start <= PAIR_LENGTH // 2 - 2:
                 ids, flags = self.text.ids[start:end].tolist(), self.text.flags[start:end].tolist()
                 heads = [k for k, f in enumerate(flags) if not f & Flag.CONTINUES]
-                return [(tuple(ids[a:b]), flags[a]) for a, b in zip(heads, [*heads[1:], len(ids)])]
+                return i, [(tuple(ids[a:b]), flags[a]) for a, b in zip(heads, [*heads[1:], len(ids)])]
+            i += 1
 
-    def _rewritten(self, rate: float, rng) -> dict:
-        sentences = [self._sentence(rng) for _ in range(self.rows // 2)]
-        others = [word for sentence in sentences for word in sentence]
-        ids = np.full((len(sentences), PAIR_LENGTH), self.pad)
-        segments, labels = np.zeros_like(ids), np.zeros(len(sentences), dtype=np.int64)
-        for row, sentence in enumerate(sentences):
+    def _rewritten(self, rate: float, subtle: float, rng) -> dict:
+        """Sentences beside their own rewording (pair label 0) or beside one that says something else (1).
+
+        Besides the pair labels: ``recurs``, for each token whether the other sentence has it, and ``shares``, of each sentence how much.
+        """
+        found = [self._sentence(rng) for _ in range(self.pair_rows)]
+        others = [word for _, sentence in found for word in sentence]
+        ids = np.full((self.pair_rows, PAIR_LENGTH), self.pad)
+        segments, recurs = np.zeros_like(ids), np.full_like(ids, IGNORE_INDEX)
+        labels, shares = np.zeros(self.pair_rows, dtype=np.int64), np.zeros((self.pair_rows, 2), dtype=np.float32)
+        for row, (i, sentence) in enumerate(found):
             second = sentence
             if row % 2:
-                second = self.pairs.changed(sentence, others, rng)
+                second = self.pairs.different(sentence, self._sentence(rng, i + 1)[1], others, subtle, rng)
                 labels[row] = int(second != sentence)
-            second = self.pairs.noised(second, rng)
-            sides = [sentence, second] if rng.random() < 0.5 else [second, sentence]
-            a, b = ([piece for word in side for piece in word[0]] for side in sides)
-            line = [self.cls, *a, self.sep, *b, self.sep][:PAIR_LENGTH]
+            first = self.pairs.noised(sentence, rng) if rng.random() < 0.3 else sentence
+            sides = [first, self.pairs.noised(second, rng)]
+            if rng.random() < 0.5:
+                sides.reverse()
+            a, b = ([piece for word in side for piece in word[0]][: PAIR_LENGTH // 2 - 2] for side in sides)
+            line = [self.cls, *a, self.sep, *b, self.sep]
             ids[row, : len(line)] = line
             segments[row, len(a) + 2 : len(line)] = 1
-        return self._masked(ids, segments, labels, rate / 2, rng)
+            in_b, in_a = np.isin(a, b), np.isin(b, a)
+            recurs[row, 1 : len(a) + 1], recurs[row, len(a) + 2 : len(line) - 1] = in_b, in_a
+            shares[row] = in_b.mean(), in_a.mean()
+        width = int((ids != self.pad).any(axis=0).sum())
+        batch = self._masked(ids[:, :width], segments[:, :width], labels, rate / 2, rng)
+        return batch | {"recurs": torch.from_numpy(recurs[:, :width]), "shares": torch.from_numpy(shares)}
 
     def _masked(self, ids: np.ndarray, segments: np.ndarray, pair_labels: np.ndarray, rate: float, rng) -> dict:
         """BERT's masking: of the picked tokens 80% become [MASK], 10% another token, 10% stay."""

@@ -20,6 +20,10 @@ from lab.batches import BatchMaker, Text
 from lab.pretrain import build_model, draw_curve, perplexity
 
 DROPOUT = dict(hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1)  # BERT's own, for fine-tuning on little data
+PAIRS = (
+    ", next sentences, sentences beside their own rewording or beside one that says something else (from one changed fact to another"
+    " sentence), and which tokens of such a pair stand in both"
+)
 CARD = """---
 language: en
 license: apache-2.0
@@ -35,12 +39,13 @@ A {family} of 4 layers x 256, {parameters:,} parameters, {vocabulary}, made for 
 |---|---|
 | data | 13,195 English Wikipedia articles of 2015 and 100 novels of 1839 to 1937; none of the text is in the repository |
 | tokens read | {tokens:,} (the padding of short pairs included) in {steps:,} steps; {hours:.1f} hours on {device} |
+| before that run | {before} |
 | objective | masked tokens (30% falling to 15%, in rewritten pairs half of that; 80/10/10){pairs} |
 | perplexity, WikiText-2 validation | **{perplexity:.1f}** (pieces of 128 tokens, one fixed 15% mask) |
 | bits per character, the same | {bits:.3f} |
 | kept as | float16 safetensors; loads as float32 |
 
-![Perplexity on held-out pieces against tokens seen](curve.png)
+![Perplexity on held-out pieces against tokens seen in that run](curve.png)
 
 Perplexities of models with different vocabularies cannot be compared; bits per character can, roughly: the visible pieces
 of a masked word help a model whose words have more pieces.
@@ -62,6 +67,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder that prepare.py wrote for this kind")
     parser.add_argument("--run", type=Path, required=True, help="folder that pretrain.py wrote")
     parser.add_argument("--out", type=Path, help="default: lab/checkpoints/KIND")
+    parser.add_argument("--before", default="nothing", help="what it had read before this run, for the model card")
     parser.add_argument("--device", required=True, help="what it was trained on, for the model card")
     args = parser.parse_args()
     out = args.out or ROOT / "lab" / "checkpoints" / args.kind
@@ -71,7 +77,7 @@ def main() -> None:
     text = Text.load(args.data)
     model = build_model(args.kind, tokenizer, None)
     state = torch.load(args.run / "state.pt", map_location="cpu", weights_only=True)
-    model.load_state_dict(state["model"])
+    model.load_state_dict(state["model"], strict=False)  # without the heads that served the training alone
     model.half().float()  # measure what is kept
     LogitsWhereLabelled(model)
     yardstick = np.load(args.data / "wikitext2.npz")
@@ -94,8 +100,8 @@ def main() -> None:
         CARD.format(
             kind=args.kind, family="BERT" if bert else "RoBERTa", parameters=model.num_parameters(), hours=last["seconds"] / 3600,
             vocabulary=f"{'WordPiece' if bert else 'byte-level BPE'} of {len(tokenizer):,}", tokens=last["tokens"], steps=last["step"],
-            device=args.device, perplexity=ppl, bits=bits,
-            pairs=", next sentences, and rewritten sentences with or without a changed fact" if bert else "",
+            device=args.device, before=args.before, perplexity=ppl, bits=bits,
+            pairs=PAIRS if bert else "",
         )
     )  # fmt: skip
 

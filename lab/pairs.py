@@ -59,7 +59,7 @@ class PairMaker:
         if rng.random() < 0.3 and len(words) > 6:
             cut = int(rng.integers(3, len(words) - 2))
             words = words[cut:] + words[:cut]
-        dropped = rng.random() * 0.3
+        dropped = rng.random() * 0.2
         kept = [word for word in words if self._says_much(word) or rng.random() > dropped]
         words = kept if len(kept) >= 3 else words
         for i in np.flatnonzero(rng.random(max(len(words) - 1, 0)) < rng.random() * 0.1):
@@ -72,6 +72,20 @@ class PairMaker:
         for i in rng.permutation(len(self.changes))[: rng.integers(1, 4)]:
             self.changes[i](words, others, rng)
         return words
+
+    def different(self, words: list, following: list, others: list, subtle: float, rng: np.random.Generator) -> list:
+        """A sentence that says something else: with chance `subtle` by a changed fact, else by more; `following` is the next sentence."""
+        if rng.random() < subtle:
+            return self.changed(words, others, rng)
+        kind = rng.random()
+        if kind < 0.25:  # several words replaced
+            places = rng.permutation(len(words) - 1)[: rng.integers(3, max(4, len(words) // 2))]
+            return [others[rng.integers(len(others))] if i in places else word for i, word in enumerate(words)]
+        if kind < 0.75:  # a part taken from the next sentence
+            size = max(2, int(len(words) * rng.uniform(0.3, 0.9)))
+            start, take = rng.integers(max(1, len(words) - size + 1)), rng.integers(max(1, len(following) - size + 1))
+            return words[:start] + following[take : take + size] + words[start + size :]
+        return following
 
     def _says_much(self, word) -> bool:
         ids, flags = word

@@ -16,6 +16,7 @@ from lab.batches import BatchMaker, Text
 from lab.muon import orthogonalise
 from lab.pairs import Flag
 from lab.prepare import flag_tokens
+from lab.pretrain import build_model, renew
 
 CHECKPOINTS = sorted(path for path in (ROOT / "lab" / "checkpoints").iterdir() if path.is_dir())
 CHECKSUMS = tomllib.loads((ROOT / "lab" / "checksums.toml").read_text())
@@ -121,8 +122,8 @@ def test_noise_keeps_names_numbers_and_negation_and_changes_change(text, tokeniz
     rng = np.random.default_rng(0)
     changed = 0
     for _ in range(200):
-        words = maker._sentence(rng)
-        others = [word for _ in range(4) for word in maker._sentence(rng)]
+        _, words = maker._sentence(rng)
+        others = [word for _ in range(4) for word in maker._sentence(rng)[1]]
         kept = maker.pairs.noised(words, rng)
         for word in words:
             if word[1] & (Flag.NAME | Flag.NUMBER) or word[0][0] == maker.pairs.negation:
@@ -130,6 +131,37 @@ def test_noise_keeps_names_numbers_and_negation_and_changes_change(text, tokeniz
         assert not {w[0] for w in kept} - {w[0] for w in words}
         changed += maker.pairs.changed(words, others, rng) != words
     assert changed > 150  # the rest drew the number or name that stood there, and are labelled as unchanged
+
+
+def test_what_recurs_is_what_stands_in_both_sentences(text, tokenizer):
+    maker = BatchMaker(text, tokenizer, 4, seed=0, pairs=True, pair_rows=12)
+    batch = maker._rewritten(0.0, 0.5, np.random.default_rng(0))  # no masks: the ids are the sentences'
+    for ids, segments, recurs, shares in zip(*(batch[name].tolist() for name in ("input_ids", "token_type_ids", "recurs", "shares"))):
+        end = ids.index(tokenizer.sep_token_id)
+        sides = ids[1:end], [token for token, segment in zip(ids, segments) if segment][:-1]
+        for own, other, share in zip(sides, sides[::-1], shares):
+            assert share == pytest.approx(sum(token in other for token in own) / len(own))
+        expected = [int(token in other) for own, other in (sides, sides[::-1]) for token in own]
+        assert [value for value in recurs if value != -100] == expected
+
+
+def test_what_is_different_differs_and_what_is_subtle_keeps_most_words(text, tokenizer):
+    maker, rng = BatchMaker(text, tokenizer, 4, seed=0, pairs=True), np.random.default_rng(0)
+    kept = {0.0: [], 1.0: []}
+    for subtle, shares in kept.items():
+        for _ in range(200):
+            i, words = maker._sentence(rng)
+            other = maker.pairs.different(words, maker._sentence(rng, i + 1)[1], maker._sentence(rng)[1], subtle, rng)
+            shares.append(sum(word in other for word in words) / len(words))
+    assert np.mean(kept[1.0]) > np.mean(kept[0.0]) + 0.05
+
+
+def test_renewing_touches_the_last_layer_and_the_pooler_alone(tokenizer):
+    model = build_model("mini-bert", tokenizer, None)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    renew(model)
+    moved = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert moved and all(name.startswith(("bert.encoder.layer.3.", "bert.pooler.")) for name in moved)
 
 
 @pytest.mark.parametrize("rows, columns", [(16, 16), (64, 16), (16, 64)])
@@ -162,7 +194,7 @@ def prepared(tmp_path_factory, text, tokenizer):
 
 
 def pretrain(prepared, out, program):
-    tokens = 8 * (2 * 128 + 64)  # eight steps
+    tokens = 8 * (2 * 128 + 96)  # eight steps
     arguments = f"mini-bert --data {prepared} --out {out} --rows 2 --every 2 --tokens {tokens}".split()
     return subprocess.run(
         [sys.executable, "-c", program + "p.main()", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
