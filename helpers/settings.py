@@ -16,7 +16,7 @@ MRPC_METRIC = (str(LAB / "metrics" / "mrpc"),)
 ROWS = {  # chapter: (what both profiles share, lab, hub)
     "01": (
         {},
-        dict(checkpoint=MINI_BERT, dataset=PAIRS, metric=MRPC_METRIC, num_train_epochs=3, batch_size=16, learning_rate=1e-4),
+        dict(checkpoint=MINI_BERT, dataset=PAIRS, metric=MRPC_METRIC, num_train_epochs=2, batch_size=16, learning_rate=1e-4),
         dict(
             checkpoint="google-bert/bert-base-uncased",
             dataset=("nyu-mll/glue", "mrpc"),
@@ -28,7 +28,7 @@ ROWS = {  # chapter: (what both profiles share, lab, hub)
     ),
     "02": (
         dict(text_column="text", dataset=PASSAGES),
-        dict(checkpoint=MINI_BERT, num_train_epochs=4, batch_size=8, learning_rate=3e-4),
+        dict(checkpoint=MINI_BERT, num_train_epochs=4, batch_size=4, learning_rate=3e-4),
         dict(checkpoint="google-bert/bert-base-uncased", num_train_epochs=4, batch_size=8, learning_rate=5e-5),
     ),
     "03": (
