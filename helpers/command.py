@@ -7,7 +7,7 @@ from pathlib import Path
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from helpers import checkpoints, checks, corpus, sharing, train
-from helpers.run import Run, new_accelerator, prepare, without_dropout
+from helpers.run import Run, new_accelerator, prepare, set_dropout
 from helpers.settings import Settings, resolve
 
 SETTINGS = {  # parameters of helpers.settings.resolve, each with its type and a line of help
@@ -57,7 +57,7 @@ def set_up(options: argparse.Namespace) -> tuple[Run, object, Settings]:
     model = AutoModelForMaskedLM.from_pretrained(settings.checkpoint)
     checks.masked_lm(tokenizer, model, settings.chunk_size)
     if options.no_dropout:
-        without_dropout(model)
+        set_dropout(model, 0.0)
     with accelerator.main_process_first():  # the others then find its work in the cache
         train_rows, eval_rows = corpus.masked_rows(tokenizer, settings, options.whole_words)
     return prepare(accelerator, model, train_rows, eval_rows, settings, options.warmup_steps), tokenizer, settings

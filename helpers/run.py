@@ -92,11 +92,11 @@ def prepare(accelerator: Accelerator, model, train_rows: Dataset, eval_rows, set
     return Run(accelerator, *prepared, plan_of(settings, model, train_rows, steps, warmup_steps))
 
 
-def without_dropout(model):
-    """Turns dropout off for training too, and returns the model."""
+def set_dropout(model, p: float):
+    """Gives all dropout layers the probability `p`, 0 for none, and returns the model."""
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
+            module.p = p
     return model
 
 

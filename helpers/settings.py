@@ -16,7 +16,7 @@ MRPC_METRIC = (str(LAB / "metrics" / "mrpc"),)
 ROWS = {  # chapter: (what both profiles share, lab, hub)
     "01": (
         {},
-        dict(checkpoint=MINI_BERT, dataset=PAIRS, metric=MRPC_METRIC, num_train_epochs=2, batch_size=16, learning_rate=1.5e-4),
+        dict(checkpoint=MINI_BERT, dataset=PAIRS, metric=MRPC_METRIC, num_train_epochs=2, batch_size=8, learning_rate=1e-4),
         dict(
             checkpoint="google-bert/bert-base-uncased",
             dataset=("nyu-mll/glue", "mrpc"),

@@ -19,7 +19,6 @@ from helpers.losses import LogitsWhereLabelled
 from lab.batches import BatchMaker, Text
 from lab.pretrain import build_model, draw_curve, perplexity
 
-DROPOUT = dict(hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1)  # BERT's own, for fine-tuning on little data
 PAIRS = (
     ", next sentences, sentences beside their own rewording or beside one that says something else (from one changed fact to another"
     " sentence), and which tokens of such a pair stand in both"
@@ -86,7 +85,7 @@ def main() -> None:
     bits = bits_per_character(ppl, len(yardstick["ids"]), int(yardstick["characters"]))
     print(f"WikiText-2 validation: perplexity {ppl:.2f}, {bits:.3f} bits per character")
 
-    model.config.update(DROPOUT | {"dtype": "float32", "architectures": [type(model).__name__]})
+    model.config.update({"dtype": "float32", "architectures": [type(model).__name__]})
     model.config.save_pretrained(out)
     tied = {"cls.predictions.decoder.weight", "lm_head.decoder.weight", "cls.predictions.decoder.bias", "lm_head.decoder.bias"}
     weights = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items() if name not in tied}

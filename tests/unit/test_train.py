@@ -23,7 +23,7 @@ from conftest import ROOT
 from helpers import corpus, sharing, train
 from helpers.masking import freeze_masks
 from helpers.metrics import mean_masked_loss
-from helpers.run import forget_accelerator, new_accelerator, prepare, without_dropout
+from helpers.run import forget_accelerator, new_accelerator, prepare, set_dropout
 from helpers.settings import Settings, resolve
 
 MINI_BERT = ROOT / "lab" / "checkpoints" / "mini-bert"
@@ -210,7 +210,7 @@ def test_nothing_masked_is_an_error(tokenizer):
 
 
 def test_without_dropout_the_forward_pass_of_training_is_that_of_evaluation(batch, tiny_family):
-    model = without_dropout(tiny_family)
+    model = set_dropout(tiny_family, 0.0)
     ids = {name: batch[name] for name in ("input_ids", "attention_mask")}
     with torch.no_grad():
         torch.testing.assert_close(model.train()(**ids).logits, model.eval()(**ids).logits)
