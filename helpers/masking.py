@@ -89,8 +89,8 @@ def freeze_masks(chunks, collator, batch_size: int = 256):
 
     Args:
         chunks: A `datasets.Dataset` with the columns that the collator takes, and no others.
-        collator: A masking collator, made afresh with a seed: the same seed gives the same masks in
-            any process and any run.
+        collator: A masking collator with a seed and a ``generator``, which starts again from that seed here: the same
+            seed gives the same masks in any process and any run.
         batch_size: Rows masked together.
 
     Returns:
@@ -100,7 +100,8 @@ def freeze_masks(chunks, collator, batch_size: int = 256):
         ValueError: The collator has no seed, so that its masks could not be had again.
     """
     if getattr(collator, "seed", None) is None:
-        raise ValueError(f"Frozen masks need a seed: {type(collator).__name__}(…, seed=42), made afresh.")
+        raise ValueError(f"Frozen masks need a seed: {type(collator).__name__}(…, seed=42).")
+    collator.generator = torch.Generator().manual_seed(collator.seed)  # transformers' collator makes its own only in a main process
 
     def mask(batch: dict) -> dict:
         rows = [dict(zip(batch, tokens)) for tokens in zip(*batch.values(), strict=True)]

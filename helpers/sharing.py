@@ -93,7 +93,7 @@ def repository(name: str) -> str:
     """Makes sure, before a training, that there is a repository to push to, and returns its full id.
 
     Raises:
-        PermissionError: No token.
+        PermissionError: No token, or one that the Hub does not know.
         ValueError: The Hub refuses the name.
         ConnectionError: The Hub does not answer.
     """
@@ -104,7 +104,9 @@ def repository(name: str) -> str:
     try:
         return create_repo(name, exist_ok=True).repo_id
     except (HFValidationError, HfHubHTTPError) as error:
-        reason = str(error).strip().splitlines()[-1]
+        if isinstance(error, HfHubHTTPError) and error.response.status_code == 401:
+            raise PermissionError("The Hub does not accept your token: log in again by 'hf auth login', or train without pushing.") from None
+        reason = getattr(error, "server_message", None) or str(error).strip().splitlines()[-1]
         raise ValueError(f"The Hub refuses the repository {name!r} ({reason}): give another hub_model_id, such as 'me/my-model'.") from None
     except Exception as error:  # the network's errors have no base class of their own
         raise ConnectionError(f"The Hub cannot be reached to make {name!r} ({error}): train without pushing, and push later.") from None
