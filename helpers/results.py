@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 KEY = "course_metrics"
+CONTROLS = "application/vnd.jupyter.widget-view+json"
 
 
 def record(**figures: float) -> None:
@@ -36,3 +37,15 @@ def recorded(notebook: Mapping) -> dict[str, float]:
         for output in cell.get("outputs", []):
             figures |= output.get("data", {}).get("application/json", {}).get(KEY, {})
     return {name: float("nan" if value is None else value) for name, value in figures.items()}  # JSON has no infinity
+
+
+def without_controls(notebook: Mapping) -> None:
+    """Takes widgets out of an executed notebook: without their kernel they are dead. Pictures in the same output stay.
+
+    Args:
+        notebook: A notebook as `nbformat.read` gives it; changed in place.
+    """
+    notebook["metadata"].pop("widgets", None)
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(CONTROLS, None)

@@ -105,7 +105,7 @@ def repository(name: str) -> str:
         return create_repo(name, exist_ok=True).repo_id
     except (HFValidationError, HfHubHTTPError) as error:
         if isinstance(error, HfHubHTTPError) and error.response.status_code == 401:
-            raise PermissionError("The Hub does not accept your token: log in again by 'hf auth login', or train without pushing.") from None
+            raise PermissionError("The Hub does not accept your token: log in again by 'hf auth login' or don't push.") from None
         reason = getattr(error, "server_message", None) or str(error).strip().splitlines()[-1]
         raise ValueError(f"The Hub refuses the repository {name!r} ({reason}): give another hub_model_id, such as 'me/my-model'.") from None
     except Exception as error:  # the network's errors have no base class of their own

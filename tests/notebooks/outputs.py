@@ -10,6 +10,8 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+from helpers.results import without_controls
+
 KEPT = ("kernelspec", "language_info")
 
 
@@ -18,6 +20,7 @@ def refresh(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     context = {"metadata": {"path": str(path.parent)}}
     NotebookClient(notebook, kernel_name="python3", resources=context, record_timing=False, store_widget_state=False).execute()
+    without_controls(notebook)
     notebook.metadata = {name: value for name, value in notebook.metadata.items() if name in KEPT}
     for cell in notebook.cells:
         cell.metadata = {name: value for name, value in cell.metadata.items() if name == "tags"}

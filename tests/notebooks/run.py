@@ -18,7 +18,7 @@ import papermill
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 
-from helpers.results import recorded
+from helpers.results import recorded, without_controls
 
 
 def value_of(text: str) -> object:
@@ -96,6 +96,8 @@ def main() -> int:
     if pending:  # sys.exit(0) in a cell ends the run without an error
         print(f"{name} failed: {place(notebook.cells, pending[0])} and those below never ran.", file=sys.stderr)
         return 1
+    without_controls(notebook)
+    nbformat.write(notebook, executed)
     resources = {"metadata": {"path": str(args.notebook.parent)}}  # where the notebook's pictures lie
     html, _ = HTMLExporter(embed_images=True).from_notebook_node(notebook, resources=resources)
     (out / f"{name}.html").write_text(html, encoding="utf-8")
