@@ -17,7 +17,7 @@ PIP_ARGS ?=
 export TOKENIZERS_PARALLELISM ?= false
 
 .PRECIOUS: $(OUT)/.asked-%
-.PHONY: run chapters test nightly outputs jupyter study clean FORCE
+.PHONY: run chapters test nightly outputs solutions jupyter study clean FORCE
 .DELETE_ON_ERROR:
 
 run: $(READY)
@@ -40,15 +40,20 @@ test: $(READY)
 
 nightly: test
 	$(PY) -m pytest tests/hub tests/nightly
+	$(PY) tests/notebooks/solutions.py --out "$(OUT)/solutions"
 	$(PY) tests/notebooks/bands.py --seeds 10
 
 outputs: $(READY)  # execute the notebooks in place, for committing
 	$(PY) tests/notebooks/outputs.py $(NAMES:%=notebooks/%.ipynb)
 
+solutions: $(READY)  # the notebooks with every exercise solved, executed: build/solutions
+	$(PY) tests/notebooks/solutions.py --out "$(OUT)/solutions"
+
 jupyter: $(READY)
 	$(VENV)/bin/jupyter lab notebooks
 
 study: $(READY)
+	$(PY) -m lab.paraphrase_study
 	$(PY) -m lab.study
 	$(PY) -m lab.labels
 

@@ -7,10 +7,10 @@ against the majority's and a logistic regression's on word overlap and length. L
 """
 
 import json
-import math
 
 import numpy as np
 from datasets import load_dataset
+from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments, set_seed
@@ -62,18 +62,22 @@ def interval(right: np.ndarray, other: np.ndarray, draws: int = 10_000) -> list[
     return np.quantile(means, [0.025, 0.975]).tolist()
 
 
+def student(values) -> list[float]:
+    """95% interval of the mean of a few values, by Student's t."""
+    return list(map(float, stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))))
+
+
 def study(rows, settings, seeds) -> dict:
     """Accuracy and F1 of all seeds, and the paired differences from both baselines."""
     truth = np.array(rows["validation"]["label"][:])
     found = np.array([answers(rows, settings, seed) for seed in seeds])
     words = LogisticRegression(max_iter=1000).fit(overlap(rows["train"]), rows["train"]["label"][:]).predict(overlap(rows["validation"]))
     accuracy, f1 = (found == truth).mean(axis=1), [f1_score(truth, row) for row in found]
-    half = 1.96 if len(found) > 30 else {10: 2.262, 5: 2.776}[len(found)]  # of Student's t
     return {
         "accuracy": accuracy.tolist(),
         "f1": f1,
-        "accuracy_interval": [float(accuracy.mean() + sign * half * accuracy.std(ddof=1) / math.sqrt(len(found))) for sign in (-1, 1)],
-        "f1_interval": [float(np.mean(f1) + sign * half * np.std(f1, ddof=1) / math.sqrt(len(found))) for sign in (-1, 1)],
+        "accuracy_interval": student(accuracy),
+        "f1_interval": student(f1),
         "majority": float(truth.mean()),
         "overlap": float((words == truth).mean()),
         "over_majority": interval(found == truth, truth == 1),

@@ -17,6 +17,8 @@ def some_sums(chance):
 @exercise("Weighted: all losses by all tokens, then exp. The other: each batch's mean first (leave out batches without tokens), their mean, then exp.",
           cases=some_sums)  # fmt: skip
 def perplexities(sums):
+    import math
+
     weighted = sum(loss for loss, _ in sums) / sum(count for _, count in sums)
     means = [loss / count for loss, count in sums if count]
     return math.exp(weighted), math.exp(sum(means) / len(means))
