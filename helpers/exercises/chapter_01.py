@@ -116,7 +116,9 @@ def _pair_once(batch):
 
 def some_rows(chance):
     for lengths, pad_token_id in (([5, 2, 7], 1), ([3], 0), ([1, 4], 0)):
-        yield [{"input_ids": [chance.randint(5, 99) for _ in range(n)]} for n in lengths], pad_token_id
+        rows = [{"input_ids": [chance.randint(5, 99) for _ in range(n)]} for n in lengths]
+        rows[0]["input_ids"][-1] = pad_token_id  # a token of the text may have this number too
+        yield rows, pad_token_id
 
 
 @exercise("longest = max(len(row['input_ids']) for row in rows); list + list joins, and [x] * n repeats.", cases=some_rows)
@@ -138,6 +140,14 @@ def _always_zero(rows, pad_token_id):
 def _sees_padding(rows, pad_token_id):
     padded = pad.solution(rows, pad_token_id)
     return padded | {"attention_mask": torch.ones_like(padded["attention_mask"])}
+
+
+@pad.mistake(
+    "A token of the text may have the number of the padding (chapter 04 shows such a model): count the tokens, do not compare numbers."
+)
+def _by_number(rows, pad_token_id):
+    padded = pad.solution(rows, pad_token_id)
+    return padded | {"attention_mask": (padded["input_ids"] != pad_token_id).long()}
 
 
 @pad.mistake("You pad on the left. That is right for models that write text; here it should be on the right.")
@@ -166,6 +176,9 @@ def judge_tokenize_reviews(answer, chance):
         raise Wrong("Three texts went in, and {count} rows came out.", count=len(rows))
     if max(map(len, rows)) > tokenizer.model_max_length:
         raise Wrong("A long review keeps {count} tokens, more than the model reads: truncation=True.", count=max(map(len, rows)))
+    if max(map(len, rows)) < tokenizer.model_max_length:
+        raise Wrong("A long review is cut at {count} tokens. Only the model's own limit should cut: truncation=True, no max_length.",
+                    count=max(map(len, rows)))  # fmt: skip
     if len(rows[0]) == len(rows[1]):
         raise Wrong("All rows have one length: you pad already. The collator does it later, batch by batch.")
     if rows != tokenizer(texts, truncation=True)["input_ids"]:
@@ -181,6 +194,11 @@ def tokenize_reviews(batch, tokenizer):
 @tokenize_reviews.mistake("A long review keeps")
 def _untruncated(batch, tokenizer):
     return tokenizer(batch["text"])
+
+
+@tokenize_reviews.mistake("A long review is cut at 128 tokens")
+def _shorter(batch, tokenizer):
+    return tokenizer(batch["text"], truncation=True, max_length=128)
 
 
 @tokenize_reviews.mistake("All rows have one length")

@@ -208,8 +208,11 @@ def some_models(chance):
         for parameter in model.parameters():
             parameter.data *= 3  # random models of the usual size all guess alike
     ids = torch.randint(300, (4, 8))
+    halves = ([0, 1, 2], chance.uniform(0.2, 0.3)), ([3], chance.uniform(0.6, 0.7))  # of unequal numbers of masked tokens
     sets = {
-        name: [{"input_ids": ids, "labels": ids.masked_fill(torch.rand(4, 8) < chance.choice([0.4, 0.6]), -100)}]
+        name: [
+            {"input_ids": ids[rows], "labels": ids[rows].masked_fill(torch.rand(len(rows), 8) < visible, -100)} for rows, visible in halves
+        ]
         for name in ("tokens", "whole words")
     }
     yield models, sets
@@ -228,6 +231,14 @@ def _each_its_own(models, sets):
 @compare.mistake("Those are losses. Perplexity is their exponential: metrics.perplexity.")
 def _losses(models, sets):
     return {name: {kind: metrics.mean_masked_loss(model, batches) for kind, batches in sets.items()} for name, model in models.items()}
+
+
+@compare.mistake("You average over batches, whatever they hold. Weigh them by their masked tokens, as metrics.perplexity does.")
+def _batch_means(models, sets):
+    def mean(model, batches):
+        return math.exp(sum(metrics.mean_masked_loss(model, [batch]) for batch in batches) / len(batches))
+
+    return {name: {kind: mean(model, batches) for kind, batches in sets.items()} for name, model in models.items()}
 
 
 @compare.mistake("The keys are the wrong way round: models first, sets inside.")

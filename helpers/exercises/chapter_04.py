@@ -12,6 +12,7 @@ def some_answers(chance):
     texts = chance.sample(["Because of rust.", "It melts.", "Nobody knows!", "By law.", "See above."], 4)
     low, high = chance.randint(-3, 2), chance.randint(5, 40)
     yield from ((texts, [low, high, low, high]), (texts[:2], [high, low]), (texts[:1], [low]), ([], []))
+    yield ["Zinc.", "Air.", "Milk."], [high, high, high]
 
 
 @exercise("zip texts and scores; sorted(…, key=…, reverse=True) keeps the order of equal ones.", cases=some_answers)
@@ -28,6 +29,11 @@ def _worst_first(texts, scores):
 @best_first.mistake("The best comes first, but answers with equal scores have changed places: reverse=True keeps them, [::-1] does not.")
 def _ties_reversed(texts, scores):
     return " ".join(text for text, _ in sorted(zip(texts, scores), key=lambda pair: pair[1])[::-1])
+
+
+@best_first.mistake("Equal scores are ordered by their texts: sort by the score alone, with key=.")
+def _ties_by_text(texts, scores):
+    return " ".join(text for _, text in sorted(zip(scores, texts), reverse=True))
 
 
 @best_first.mistake("The order is right; join by a space, not by nothing.")
@@ -51,7 +57,9 @@ def judge_train_another(answer, chance):
             raise Wrong("For a {kind} the first value is {got}: type(model).__name__ is its name.", kind=kind, got=shown(name))
         if isinstance(loss, torch.Tensor):
             raise Wrong("The loss is a tensor, with the graph of its step behind it; .item() makes a number of it.")
-        if not 0 < loss < 0.9 * math.log(len(tokenizer)):
+        if loss < 2:
+            raise Wrong("A loss of only {loss:.1f} is that of copying: the collator hides tokens, and asks for those alone.", loss=loss)
+        if not loss < 0.9 * math.log(len(tokenizer)):
             raise Wrong("A loss of {loss:.1f} is that of a model that knows nothing: are the ids from the tokenizer of the same checkpoint, and its "
                         "weights loaded?", loss=loss)  # fmt: skip
 
@@ -76,6 +84,15 @@ def _foreign_tokens(checkpoint, texts):
     other = mini_roberta() if "bert" in checkpoint and "roberta" not in checkpoint else mini_bert()
     batch = DataCollatorForLanguageModeling(other)([other(text, truncation=True, max_length=128) for text in texts[:2]])
     return type(model).__name__, model(input_ids=batch["input_ids"] % model.config.vocab_size, labels=batch["labels"]).loss.item()
+
+
+@train_another.mistake("A loss of only")
+def _copying(checkpoint, texts):
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    tokenizer, model = AutoTokenizer.from_pretrained(checkpoint), AutoModelForMaskedLM.from_pretrained(checkpoint)
+    ids = tokenizer(texts[0], return_tensors="pt")["input_ids"]
+    return type(model).__name__, model(input_ids=ids, labels=ids).loss.item()
 
 
 @train_another.mistake("The loss is a tensor")

@@ -220,9 +220,9 @@ def some_trainings(chance):
     yield classify, [chance.randint(0, 20)]
 
 
-@exercise("One list comprehension over the seeds: classify('adapted', seed) - classify('plain', seed).", cases=some_trainings)
-def gains(classify, seeds):
-    return [classify("adapted", seed) - classify("plain", seed) for seed in seeds]
+@exercise("One list comprehension over the seeds: accuracy_of('adapted', seed) - accuracy_of('plain', seed).", cases=some_trainings)
+def gains(accuracy_of, seeds):
+    return [accuracy_of("adapted", seed) - accuracy_of("plain", seed) for seed in seeds]
 
 
 @gains.mistake("The sign: a gain is adapted minus plain.")

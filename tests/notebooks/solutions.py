@@ -22,7 +22,7 @@ def solved(path: Path):
     for bound in exercises.chapter(path.stem[:2]):
         name, check = bound.exercise.name, f"ex.{bound.exercise.name}.check({bound.exercise.name})"
         (cell,) = [cell for cell in notebook.cells if check in cell.source]
-        cell.source = f"{bound.exercise.source()}\n\n\n{check}"
+        cell.outputs, cell.source = [], f"{bound.exercise.source()}\n\n\n{check}"
         names.append(name)
     return notebook, names
 
