@@ -10,6 +10,7 @@ import nbformat
 import pytest
 
 from conftest import ROOT
+from helpers import exercises
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 URL = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
@@ -97,3 +98,26 @@ def test_settings_are_looked_up_and_never_the_profile(notebook):
     name, book = notebook
     asks = [i for i, cell in code(book.cells) if re.search(r"\bif\b.*\bprofile\b", cell.source)]
     assert not asks, f"{name}: cells {asks} ask for the profile; that belongs into helpers/settings.py"
+
+
+def test_every_figure_is_described_for_those_who_cannot_see_it(notebook):
+    name, book = notebook
+    figures = [(i, cell) for i, cell in code(book.cells) if any("image/png" in output.get("data", {}) for output in cell.outputs)]
+    silent = [i for i, cell in figures if len(cell.metadata.get("alt", "")) < 20]
+    assert figures and not silent, f"{name}: the figures of cells {silent} have no alt text"
+
+
+def test_the_setup_cell_is_the_same_in_every_chapter():
+    cells = {nbformat.read(path, as_version=4).cells[1].source for path in NOTEBOOKS}
+    assert len(cells) == 1 and "\n    !git clone" in cells.pop()
+
+
+def test_each_exercise_is_asked_and_none_is_answered(notebook):
+    name, book = notebook
+    said = [str(output) for _, cell in code(book.cells) for output in cell.outputs]
+    everything = "\n".join([cell.source for cell in book.cells] + said)
+    for bound in exercises.chapter(name[:2]):
+        (cell,) = [cell for _, cell in code(book.cells) if cell.source.endswith(f"ex.{bound.exercise.name}.check({bound.exercise.name})")]
+        assert cell.outputs[-1].data["text/plain"].startswith("… Not answered yet"), bound.exercise.name
+        body = bound.exercise.source().partition("\n")[2] or bound.exercise.source()
+        assert body not in everything, f"{name} gives {bound.exercise.name} away"
