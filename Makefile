@@ -17,7 +17,7 @@ PIP_ARGS ?=
 export TOKENIZERS_PARALLELISM ?= false
 
 .PRECIOUS: $(OUT)/.asked-%
-.PHONY: run chapters test nightly outputs solutions jupyter study clean FORCE
+.PHONY: run chapters test browser nightly outputs solutions jupyter study bench clean FORCE
 .DELETE_ON_ERROR:
 
 run: $(READY)
@@ -38,8 +38,12 @@ test: $(READY)
 	$(PY) -m pytest tests/unit
 	$(PY) -m pytest -c tests/notebooks/pytest.ini -n 2 --dist loadfile notebooks
 
+browser: $(READY)  # chapter 01 in JupyterLab and Chromium
+	$(PY) -m pytest -rs tests/browser -k 01
+
 nightly: test
 	$(PY) -m pytest tests/hub tests/nightly
+	$(PY) -m pytest -rs tests/browser
 	$(PY) tests/notebooks/solutions.py --out "$(OUT)/solutions"
 	$(PY) tests/notebooks/bands.py --seeds 10
 
@@ -56,6 +60,9 @@ study: $(READY)
 	$(PY) -m lab.paraphrase_study
 	$(PY) -m lab.study
 	$(PY) -m lab.labels
+
+bench: $(READY)  # the tutorials' way beside this course's: build/bench; DATA="my/reviews my/pairs" for others than the bundled ones
+	$(PY) -m bench --out "$(OUT)/bench" $(if $(DATA),--data $(DATA))
 
 $(READY): requirements.txt constraints.txt pyproject.toml
 	@test -x $(PY) || { echo "Making $(VENV) …"; $(PYTHON) -m venv $(VENV); }

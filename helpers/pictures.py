@@ -131,7 +131,7 @@ def bars_html(columns: Mapping[str, Sequence[Sequence[tuple[str, float]]]], lang
         language: Of the labels.
     """
     html, most = "", max((guess[1] for blanks in columns.values() for guesses in blanks for guess in guesses), default=1)
-    for (checkpoint, blanks), colour in zip(columns.items(), [BLUE, ORANGE, GREEN, VERMILION, GREY] * len(columns)):
+    for (checkpoint, blanks), colour in zip(columns.items(), [GREY, BLUE, ORANGE, GREEN, VERMILION] * len(columns)):
         html += f'<div style="flex:1 1 18em;max-width:30em"><b>{escape(checkpoint)}</b>'
         for number, guesses in enumerate(blanks, 1):
             caption = f"<caption>{labels(language)['blank'].format(number)}</caption>" if len(blanks) > 1 else ""

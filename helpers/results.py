@@ -23,7 +23,8 @@ def record(**figures: float) -> None:
     figures = {name: float(value) for name, value in figures.items()}
     lines = "\n".join(f"{name}: {value:,.4g}" for name, value in figures.items())
     cells = "".join(f"<tr><td>{name}</td><td style='text-align:right'>{value:,.4g}</td></tr>" for name, value in figures.items())
-    display({"application/json": {KEY: figures}, "text/plain": lines, "text/html": f"<table>{cells}</table>"}, raw=True)
+    bundle = {"application/json": {KEY: figures}, "text/plain": lines, "text/html": f"<table>{cells}</table>"}
+    display(bundle, metadata={"application/json": {"expanded": True}}, raw=True)  # JupyterLab takes the JSON, and would fold it up
 
 
 def recorded(notebook: Mapping) -> dict[str, float]:

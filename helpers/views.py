@@ -36,13 +36,16 @@ class View:
 
     def __init__(self, name: str, draw: Callable[..., str], controls: Mapping[str, widgets.Widget]):
         self.name, self.controls, self._draw = name, dict(controls), draw
-        self.picture = widgets.HTML(layout={"width": "100%"})
+        self.picture = widgets.HTML(layout={"width": "99%", "overflow": "auto"})  # a wide picture scrolls by itself
         lines = [control for control in controls.values() if isinstance(control, widgets.Text)]
         for control in controls.values():
             control.style.description_width = "initial"
             control.observe(self._refresh, names="value")
         for control in lines:
             control.layout.width = "98%"
+        for control in controls.values():
+            if isinstance(control, widgets.Checkbox):
+                control.layout.width = "auto"
         others = widgets.HBox([control for control in controls.values() if control not in lines], layout={"flex_flow": "row wrap"})
         self.box = widgets.VBox([*lines, others, self.picture])
         self._refresh()

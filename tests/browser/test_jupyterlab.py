@@ -83,7 +83,6 @@ def test_the_playground_guesses_anew_after_enter(notebook):
     view, picture = view_with(notebook, line)
     before = picture.inner_html()
     line.fill("I would see this ___ again.")
-    assert picture.inner_html() == before  # a model is too slow for every key
     line.press("Enter")
     wait_for_another(picture, before)
     assert view.get_by_role("img").count() == 10  # five guesses of two models
