@@ -36,7 +36,7 @@ $(OUT)/.asked-%: FORCE
 
 test: $(READY)
 	$(PY) -m pytest tests/unit
-	$(PY) -m pytest -c tests/notebooks/pytest.ini -n 2 --dist loadfile notebooks
+	$(PY) -m pytest -c tests/notebooks/pytest.ini --rootdir . -n 2 --dist loadfile notebooks
 
 browser: $(READY)  # chapter 01 in JupyterLab and Chromium
 	$(PY) -m pytest -rs tests/browser -k 01

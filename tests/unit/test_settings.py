@@ -239,7 +239,7 @@ def test_figures_are_left_as_json_and_read_back(monkeypatch):
     from helpers.results import record, recorded
 
     shown = []
-    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    monkeypatch.setattr("IPython.display.display", lambda data, metadata, raw: shown.append(data))
     record(perplexity_before=21.75, accuracy=1)
     (data,) = shown
     assert data["application/json"] == {"course_metrics": {"perplexity_before": 21.75, "accuracy": 1.0}}
@@ -257,3 +257,15 @@ def test_a_figure_must_be_a_number(value):
 
     with pytest.raises(TypeError, match=r"record\(f1=…\) takes a number"):
         record(f1=value)
+
+
+def test_without_controls_the_pictures_of_a_view_stay():
+    from helpers.results import without_controls
+
+    widget = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/html": "<p>picture</p>"}
+    notebook = {"metadata": {"widgets": {}, "kernelspec": {}}, "cells": [{"outputs": [{"data": widget}, {"name": "stdout"}]}, {}]}
+    without_controls(notebook)
+    assert notebook == {
+        "metadata": {"kernelspec": {}},
+        "cells": [{"outputs": [{"data": {"text/html": "<p>picture</p>"}}, {"name": "stdout"}]}, {}],
+    }
