@@ -34,9 +34,9 @@ $(OUT)/.asked-%: FORCE
 	@mkdir -p "$(OUT)"
 	@echo '$(PROFILE) $(ARGS)' | cmp -s - $@ || echo '$(PROFILE) $(ARGS)' > $@
 
-test: $(READY)
+test: $(READY)  # two kernels side by side: with more than one thread each they wait for each other on two cores
 	$(PY) -m pytest tests/unit
-	$(PY) -m pytest -c tests/notebooks/pytest.ini --rootdir . -n 2 --dist loadfile notebooks
+	OMP_NUM_THREADS=1 $(PY) -m pytest -c tests/notebooks/pytest.ini --rootdir . -n 2 --dist loadfile notebooks
 
 browser: $(READY)  # chapter 01 in JupyterLab and Chromium
 	$(PY) -m pytest -rs tests/browser -k 01
