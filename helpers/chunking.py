@@ -1,9 +1,13 @@
 """Text to chunks of equal length, for masked language modelling."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
+import numpy as np
+
 NO_WORD = -1  # word id of special tokens; Transformers says None, which no array of integers holds
+AT_ONCE = 100  # texts that the tokenizer takes between two looks at what it made
 
 
 def tokenizing(tokenizer, text_column: str = "text") -> Callable[[dict], dict]:
@@ -18,21 +22,13 @@ def tokenizing(tokenizer, text_column: str = "text") -> Callable[[dict], dict]:
     Raises:
         ValueError: The tokenizer cannot tell which pieces make a word, or a row's text is no string.
     """
-    if not tokenizer.is_fast:
-        raise ValueError(
-            f"{type(tokenizer).__name__} gives no word ids, which whole-word masking needs; "
-            "take a checkpoint whose folder has a tokenizer.json."
-        )
+    _check_tokenizer(tokenizer)
 
     def tokenize(batch: dict) -> dict:
-        wrong = next((i for i, text in enumerate(batch[text_column]) if not isinstance(text, str)), None)
-        if wrong is not None:
-            raise ValueError(
-                f"Row {wrong} of this batch has {batch[text_column][wrong]!r} in the column {text_column!r} where a text belongs; "
-                f"drop such rows first: dataset.filter(lambda row: isinstance(row[{text_column!r}], str))."
-            )
-        encoded = tokenizer(batch[text_column], return_token_type_ids=False, verbose=False)  # longer than the model takes is fine here
-        words = [[NO_WORD if w is None else w for w in encoded.word_ids(i)] for i in range(len(encoded["input_ids"]))]
+        encoded = tokenizer(
+            _texts(batch, text_column), return_token_type_ids=False, verbose=False
+        )  # longer than the model takes is fine here
+        words = [[NO_WORD if w is None else w for w in encoding.word_ids] for encoding in encoded.encodings]
         return {**encoded, "word_ids": words}
 
     return tokenize
@@ -55,3 +51,62 @@ def chunk(batch: dict[str, list], chunk_size: int, drop_last: bool = True) -> di
     total = len(next(iter(joined.values()), []))
     end = total // chunk_size * chunk_size if drop_last else total
     return {name: [tokens[i : i + chunk_size] for i in range(0, end, chunk_size)] for name, tokens in joined.items()}
+
+
+def text_to_chunks(tokenizer, chunk_size: int, text_column: str = "text") -> Callable[[dict], dict[str, np.ndarray]]:
+    """`tokenizing` and `chunk` in one: a function for ``map(batched=True, remove_columns=…)`` of data sets on disk or streamed.
+
+    The chunks are those of the two steps, each given batches of the same rows. But tokens go from the tokenizer into
+    arrays at once, which Arrow takes as they are, where two steps write a Python object for each token, read it and write it again.
+
+    Args:
+        tokenizer: A fast tokenizer.
+        chunk_size: Tokens in a chunk; what remains of a batch behind its last full chunk is left out.
+        text_column: Name of the column with the texts.
+
+    Returns:
+        A function from a batch to ``input_ids``, ``attention_mask`` and ``word_ids``, each ``(chunks, chunk_size)``.
+
+    Raises:
+        ValueError: As `tokenizing`.
+    """
+    _check_tokenizer(tokenizer)
+
+    def encode(texts: list[str]):
+        return tokenizer(texts, return_token_type_ids=False, return_attention_mask=False, verbose=False).encodings
+
+    def to_chunks(batch: dict) -> dict[str, np.ndarray]:
+        texts, ids, words = _texts(batch, text_column), [], []
+        with ThreadPoolExecutor(1) as pool:  # Rust reads the next texts while Python makes arrays of the last
+            for encodings in pool.map(encode, (texts[i : i + AT_ONCE] for i in range(0, len(texts), AT_ONCE))):
+                ids.append(_flat(encoding.ids for encoding in encodings))
+                words.append(_flat((NO_WORD if word is None else word for word in encoding.word_ids) for encoding in encodings))
+        columns = {"input_ids": np.concatenate(ids), "word_ids": np.concatenate(words)}
+        end = len(columns["input_ids"]) // chunk_size * chunk_size
+        chunks = {name: tokens[:end].reshape(-1, chunk_size) for name, tokens in columns.items()}
+        return chunks | {"attention_mask": np.ones_like(chunks["input_ids"], dtype=np.int8)}
+
+    return to_chunks
+
+
+def _flat(rows: Iterable[Iterable[int]]) -> np.ndarray:
+    return np.fromiter(chain.from_iterable(rows), np.int32)
+
+
+def _check_tokenizer(tokenizer) -> None:
+    if not tokenizer.is_fast:
+        raise ValueError(
+            f"{type(tokenizer).__name__} gives no word ids, which whole-word masking needs; "
+            "take a checkpoint whose folder has a tokenizer.json."
+        )
+
+
+def _texts(batch: dict, text_column: str) -> list[str]:
+    """The texts of a batch; a row that has none is named."""
+    wrong = next((i for i, text in enumerate(batch[text_column]) if not isinstance(text, str)), None)
+    if wrong is not None:
+        raise ValueError(
+            f"Row {wrong} of this batch has {batch[text_column][wrong]!r} in the column {text_column!r} where a text belongs; "
+            f"drop such rows first: dataset.filter(lambda row: isinstance(row[{text_column!r}], str))."
+        )
+    return batch[text_column]

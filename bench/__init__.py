@@ -1,0 +1,1 @@
+"""The tutorials' way beside this course's, in one run: `python -m bench`."""
