@@ -148,9 +148,11 @@ def main(arguments: list[str] | None = None) -> int:
         setup = Setup(args.data, Path(scratch), args.quick, args.device or "")
         about = machine(setup)
         for name in args.only:
-            print(f"{name} …", file=sys.stderr)
+            print(f"{name} …", file=sys.stderr, flush=True)
             try:
-                rows += CASES[name](setup)
+                for row in CASES[name](setup):
+                    rows.append(row)
+                    print("  " + ", ".join(text for text in cells(row) if text != "–"), file=sys.stderr)
             except NotMeasured as reason:
                 absent[name] = str(reason)
         verdicts = judge(tomllib.loads(args.lines.read_text(encoding="utf-8")), rows, absent, at_hand(setup))
