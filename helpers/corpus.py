@@ -31,8 +31,7 @@ def to_chunks(texts, tokenizer, settings: Settings, limit: int | None, whole_wor
     if limit:  # take only as many texts as so many chunks may need, by the length of the first hundred
         length = np.mean([len(tokenizer.tokenize(text or "")) + 2 for text in texts[:100][column]])
         texts = texts.select(range(min(len(texts), math.ceil(1.5 * limit * size / length) + 1)))
-    tokens = texts.map(chunking.tokenizing(tokenizer, column), batched=True, remove_columns=[column])
-    chunks = tokens.map(chunking.chunk, batched=True, fn_kwargs={"chunk_size": size})
+    chunks = texts.map(chunking.text_to_chunks(tokenizer, size, column), batched=True, remove_columns=[column])
     checks.chunks(chunks, size)
     chunks = chunks.select_columns(["input_ids", "word_ids" if whole_words else "attention_mask"])
     return chunks.select(range(min(len(chunks), limit or len(chunks))))
