@@ -1,15 +1,20 @@
 # Every target sets itself up: no step comes before `make run` or `make test`.
-CHAPTERS ?= $(basename $(notdir $(wildcard notebooks/*.ipynb)))
+EDITION  ?= en
+BOOKS    := notebooks$(if $(filter zh,$(EDITION)),/zh)
+CHAPTERS ?= $(basename $(notdir $(wildcard $(BOOKS)/*.ipynb)))
 PROFILE  ?= lab
 ARGS     ?=
 OUT      ?= build
 PYTHON   ?= python3
 
-VENV   := .venv
+# tested: constraints.txt; oldest, colab, newest: tests/versions, each in an environment of its own
+VERSIONS ?= tested
+CONSTRAINTS := $(if $(filter tested,$(VERSIONS)),constraints.txt,tests/versions/$(VERSIONS).txt)
+VENV   := .venv$(if $(filter-out tested,$(VERSIONS)),-$(VERSIONS))
 PY     := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 # "03" stands for 03_imdb_domain_adaptation
-NAMES  := $(foreach c,$(CHAPTERS),$(or $(basename $(notdir $(wildcard notebooks/$(c).ipynb notebooks/$(c)_*.ipynb))),$(error no chapter $(c))))
+NAMES  := $(foreach c,$(CHAPTERS),$(or $(basename $(notdir $(wildcard $(BOOKS)/$(c).ipynb $(BOOKS)/$(c)_*.ipynb))),$(error no chapter $(c))))
 DONE   := $(NAMES:%=$(OUT)/%.json)
 SOURCES := $(wildcard helpers/*.py helpers/*/*.py tests/notebooks/run.py lab/corpora/*/* lab/checkpoints/*/* lab/metrics/*/*.py)
 PIP_ARGS ?=
@@ -17,7 +22,7 @@ PIP_ARGS ?=
 export TOKENIZERS_PARALLELISM ?= false
 
 .PRECIOUS: $(OUT)/.asked-%
-.PHONY: run chapters test browser nightly outputs solutions jupyter study bench clean FORCE
+.PHONY: run chapters test browser nightly outputs zh solutions jupyter study bench canary clean FORCE
 .DELETE_ON_ERROR:
 
 run: $(READY)
@@ -26,17 +31,17 @@ run: $(READY)
 
 chapters: $(DONE)
 
-$(OUT)/%.json: notebooks/%.ipynb $(SOURCES) $(OUT)/.asked-% | $(READY)
+$(OUT)/%.json: $(BOOKS)/%.ipynb $(SOURCES) $(OUT)/.asked-% | $(READY)
 	@$(PY) tests/notebooks/run.py $< --out "$(OUT)" --profile $(PROFILE) $(ARGS)
 
 # what a chapter was last run with; rewritten only when that changes, so that Make knows which chapters are stale
 $(OUT)/.asked-%: FORCE
 	@mkdir -p "$(OUT)"
-	@echo '$(PROFILE) $(ARGS)' | cmp -s - $@ || echo '$(PROFILE) $(ARGS)' > $@
+	@echo '$(BOOKS) $(PROFILE) $(ARGS)' | cmp -s - $@ || echo '$(BOOKS) $(PROFILE) $(ARGS)' > $@
 
 test: $(READY)  # two kernels side by side: with more than one thread each they wait for each other on two cores
 	$(PY) -m pytest tests/unit
-	OMP_NUM_THREADS=1 $(PY) -m pytest -c tests/notebooks/pytest.ini --rootdir . -n 2 --dist loadfile notebooks
+	OMP_NUM_THREADS=1 $(PY) -m pytest -c tests/notebooks/pytest.ini --rootdir . -n 2 --dist loadfile notebooks/*.ipynb
 
 browser: $(READY)  # chapter 01 in JupyterLab and Chromium
 	$(PY) -m pytest -rs tests/browser -k 01
@@ -45,10 +50,18 @@ nightly: test
 	$(PY) -m pytest tests/hub tests/nightly
 	$(PY) -m pytest -rs tests/browser
 	$(PY) tests/notebooks/solutions.py --out "$(OUT)/solutions"
+	OMP_NUM_THREADS=1 $(PY) -m pytest -c tests/notebooks/pytest.ini --rootdir . -n 2 --dist loadfile notebooks/zh
+	$(MAKE) run EDITION=zh OUT="$(OUT)/zh"
+	$(MAKE) test VERSIONS=colab
+	$(MAKE) test VERSIONS=oldest
+	$(MAKE) test VERSIONS=newest
 	$(PY) tests/notebooks/bands.py --seeds 10
 
 outputs: $(READY)  # execute the notebooks in place, for committing
-	$(PY) tests/notebooks/outputs.py $(NAMES:%=notebooks/%.ipynb)
+	$(PY) tests/notebooks/outputs.py $(NAMES:%=$(BOOKS)/%.ipynb)
+
+zh: $(READY)  # carries changed code into the Chinese edition and lists the prose to translate; ACCEPT="CELL …": these are up to date
+	$(PY) tests/notebooks/zh.py --accept $(ACCEPT)
 
 solutions: $(READY)  # the notebooks with every exercise solved, executed: build/solutions
 	$(PY) tests/notebooks/solutions.py --out "$(OUT)/solutions"
@@ -61,13 +74,17 @@ study: $(READY)
 	$(PY) -m lab.study
 	$(PY) -m lab.labels
 
+canary:  # everything on the newest releases; what failed stands in build/canary.md, notebook and cell first
+	@mkdir -p build; { $(MAKE) --keep-going test run VERSIONS=newest OUT=build/newest 2>&1; echo "exit $$?"; } | tee build/canary.log
+	@python=.venv-newest/bin/python; test -x $$python || python=$(PYTHON); $$python tests/notebooks/canary.py build/canary.log build/canary.md
+
 bench: $(READY)  # the tutorials' way beside this course's: build/bench; DATA="my/reviews my/pairs" for others than the bundled ones
 	$(PY) -m bench --out "$(OUT)/bench" $(if $(DATA),--data $(DATA))
 
-$(READY): requirements.txt constraints.txt pyproject.toml
+$(READY): requirements.txt $(CONSTRAINTS) pyproject.toml
 	@test -x $(PY) || { echo "Making $(VENV) …"; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing the packages into $(VENV): about three minutes the first time …"
-	@$(PY) -m pip install --disable-pip-version-check --progress-bar on $(PIP_ARGS) -c constraints.txt -e '.[test]'
+	@$(PY) -m pip install --disable-pip-version-check --progress-bar on $(PIP_ARGS) -c $(CONSTRAINTS) -e '.[test]'
 	@touch $@
 
 clean:  # but for pretraining runs, which took hours

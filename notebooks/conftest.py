@@ -10,3 +10,9 @@ def pytest_collectstart(collector):
     """Warnings and load reports on stderr hold paths and process ids."""
     if hasattr(collector, "skip_compare"):
         collector.skip_compare += ("stderr",)
+
+
+def pytest_runtest_setup(item):
+    """Some thousand messages of one cell would be dropped, and nbval would wait for them in vain."""
+    if kernel := getattr(item.parent, "kernel", None):
+        kernel.kc.iopub_channel.socket.rcvhwm = 0

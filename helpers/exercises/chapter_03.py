@@ -159,7 +159,7 @@ def mask_spans(input_ids, word_ids, mask_token_id, generator):
         at = torch.randint(len(input_ids), (1,), generator=generator).item()
         if word_ids[at] == chunking.NO_WORD:
             continue
-        while word_ids[at - 1] == word_ids[at]:
+        while at and word_ids[at - 1] == word_ids[at]:
             at -= 1
         first = word_ids[at]
         while at < len(word_ids) and word_ids[at] != chunking.NO_WORD and 0 <= word_ids[at] - first < 3:
