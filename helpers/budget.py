@@ -14,6 +14,7 @@ from helpers import memory
 from helpers.losses import IGNORE_INDEX
 from helpers.memory import Memory, size
 from helpers.precision import best_dtype, default_device
+from helpers.words import say
 
 HOUR = 3600
 CGROUP = Path("/sys/fs/cgroup")
@@ -38,7 +39,13 @@ class Plan:
     advice: str = ""
 
     def __str__(self) -> str:
-        line = f"{self.steps:,} steps, about {duration(self.seconds)}; peak {size(self.memory.peak)} of {size(self.available)}"
+        line = say(
+            "{steps:,} steps, about {time}; peak {peak} of {available}",
+            steps=self.steps,
+            time=duration(self.seconds),
+            peak=size(self.memory.peak),
+            available=size(self.available),
+        )
         return f"{line}\n{self.advice}" if self.advice else line
 
 
@@ -115,22 +122,43 @@ def _what_fits(model, rows, accumulation, limit, need, options) -> str:
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle, accumulation) else (low, middle)
-    told = f"A batch of {rows} x {options['length']} tokens needs {size(need.peak)}, and there are {size(limit)}. "
-    told += f"A batch size of {low} would fit. " if low else "Not even one row would fit. "
+    told = [
+        say(
+            "A batch of {rows} x {length} tokens needs {need}, and there are {limit}.",
+            rows=rows,
+            length=options["length"],
+            need=size(need.peak),
+            limit=size(limit),
+        ),
+        say("A batch size of {low} would fit.", low=low) if low else say("Not even one row would fit."),
+    ]
     part = next((n for n in range(low, 0, -1) if rows % n == 0 and fits(n, 2)), None)  # from two passes on, gradients stay
     if part:
         total = rows * accumulation
-        told += f"A batch size of {part} with gradient_accumulation_steps={total // part} would still update on {total} rows. "
+        told.append(
+            say(
+                "A batch size of {part} with gradient_accumulation_steps={passes} would still update on {total} rows.",
+                part=part,
+                passes=total // part,
+                total=total,
+            )
+        )
     enable = "activation_checkpointing_enable" if hasattr(model, "activation_checkpointing_enable") else "gradient_checkpointing_enable"
-    ways = [] if _checkpoints(model) else [f"gradient checkpointing (model.{enable}())"]  # transformers renames it
+    ways = [] if _checkpoints(model) else [say("gradient checkpointing (model.{enable}())", enable=enable)]  # transformers renames it
     ways += _precision(options["device"], options["dtype"])
-    return f"{told}What else saves memory: {', '.join([*ways, 'shorter texts', 'a smaller checkpoint'])}."
+    return " ".join([*told, say("What else saves memory: {ways}.", ways=_listed(ways))])
 
 
 def _how_to_hurry(model, seconds, device, dtype) -> str:
-    ways = [f"1/{math.ceil(seconds / HOUR)} of the samples (max_train_samples), which takes an hour at most", *_precision(device, dtype)]
-    ways += ["no gradient checkpointing"] * _checkpoints(model) + ["a GPU"] * (device.type == "cpu")
-    return f"That is over an hour. What saves time: {', '.join([*ways, 'shorter texts', 'a smaller checkpoint'])}."
+    share = say("1/{n} of the samples (max_train_samples), which takes an hour at most", n=math.ceil(seconds / HOUR))
+    ways = [share, *_precision(device, dtype)]
+    ways += [say("no gradient checkpointing")] * _checkpoints(model) + [say("a GPU")] * (device.type == "cpu")
+    return say("That is over an hour. What saves time: {ways}.", ways=_listed(ways))
+
+
+def _listed(ways: list[str]) -> str:
+    """Remedies in a row, with the two that always help."""
+    return say(", ").join([*ways, say("shorter texts"), say("a smaller checkpoint")])
 
 
 def _checkpoints(model) -> bool:
@@ -167,6 +195,6 @@ def available(device: torch.device | str | None = None) -> float:
 def duration(seconds: float) -> str:
     """Seconds as people say them: "45 s", "2 min 40 s", from an hour on "1 h 5 min"."""
     whole = max(1, round(seconds))
-    units = ("min", "s") if whole < HOUR else ("h", "min")
+    units = (say("min"), say("s")) if whole < HOUR else (say("h"), say("min"))
     pair = divmod(whole if whole < HOUR else round(seconds / 60), 60)
     return " ".join(f"{n} {unit}" for n, unit in zip(pair, units, strict=True) if n)

@@ -8,6 +8,8 @@ from pathlib import Path
 from accelerate import Accelerator
 from safetensors import SafetensorError
 
+from helpers.words import say
+
 NOTES = "notes.json"
 logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)  # says at each save that tied weights are saved once
 
@@ -38,8 +40,12 @@ def save(accelerator: Accelerator, folder: str | Path, step: int, notes: dict) -
     except (OSError, RuntimeError, SafetensorError) as error:  # a full disk is one of the three, by who was writing
         shutil.rmtree(beside, ignore_errors=True)
         raise OSError(
-            f"The checkpoint of step {step} could not be written ({error}); "
-            f"the last good one is {latest(folder)}: free some disk and resume."
+            say(
+                "The checkpoint of step {step} could not be written ({error}); the last good one is {latest}: free some disk and resume.",
+                step=step,
+                error=error,
+                latest=latest(folder),
+            )
         ) from error
     accelerator.wait_for_everyone()  # all have written
     if accelerator.is_main_process:
@@ -66,16 +72,26 @@ def load(accelerator: Accelerator, folder: str | Path, plan: dict) -> dict:
     for name, value in plan.items():
         if (then := notes["plan"].get(name)) != value:
             raise ValueError(
-                f"The checkpoint {found} belongs to a training with {name} = {then}, and this one has {value}: "
-                "resume with the same settings, or start anew with another output_dir."
+                say(
+                    "The checkpoint {found} belongs to a training with {name} = {then}, and this one has {value}: "
+                    "resume with the same settings, or start anew with another output_dir.",
+                    found=found,
+                    name=name,
+                    then=then,
+                    value=value,
+                )
             )
     try:
         accelerator.load_state(str(found))
     except RuntimeError as error:
         mismatch = next((line.strip() for line in str(error).splitlines() if "mismatch" in line or "key" in line), str(error))
         raise ValueError(
-            f"The checkpoint {found} was saved from a model of another shape ({mismatch}): "
-            "resume with the model that the training began with, or start anew with another output_dir."
+            say(
+                "The checkpoint {found} was saved from a model of another shape ({mismatch}): "
+                "resume with the model that the training began with, or start anew with another output_dir.",
+                found=found,
+                mismatch=mismatch,
+            )
         ) from None
     return notes
 
@@ -90,8 +106,11 @@ def find(folder: str | Path) -> Path:
     found = folder if (folder / NOTES).exists() else latest(folder)
     if found is None:
         raise FileNotFoundError(
-            f"{folder} is no checkpoint and holds none: name a folder step-… that a training has saved, "
-            "or the folder checkpoints in which such folders lie."
+            say(
+                "{folder} is no checkpoint and holds none: name a folder step-… that a training has saved, "
+                "or the folder checkpoints in which such folders lie.",
+                folder=folder,
+            )
         )
     return found
 

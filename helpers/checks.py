@@ -2,10 +2,12 @@
 
 import hashlib
 import os
-import urllib.error
-import urllib.request
-from collections.abc import Sequence
+import reprlib
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+from helpers.words import say
 
 ROOT = Path(__file__).resolve().parent.parent
 HUB_PATIENCE = 10  # seconds; the Hub's own client retries for half a minute before it gives up
@@ -22,8 +24,12 @@ def place(name: str, what: str) -> str:
         return str((ROOT / path).resolve())
     if path.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1:
         raise FileNotFoundError(
-            f"There is no folder {name!r} for {what} (relative paths count from the repository root); "
-            "give an existing folder or a Hub id such as 'owner/name'."
+            say(
+                "There is no folder {name!r} for {what} (relative paths count from the repository root); "
+                "give an existing folder or a Hub id such as 'owner/name'.",
+                name=name,
+                what=what,
+            )
         )
     return name
 
@@ -42,7 +48,7 @@ def cache_by_content(folder: str, where: str) -> None:
     files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
     state = [(str(file.relative_to(folder)), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     key = hashlib.sha256(repr((folder, state)).encode()).hexdigest()[:16]
-    datasets.config.HF_DATASETS_CACHE = Path(where) / "cache" / key
+    datasets.config.HF_DATASETS_CACHE = Path(where) / "_cache" / key  # Trainer.push_to_hub uploads all of `where` but names with _
 
 
 def weights(folder: str) -> None:
@@ -55,58 +61,157 @@ def weights(folder: str) -> None:
 
     files = sorted(Path(folder).glob("*.safetensors"))
     if not files:
-        raise OSError(f"{folder} holds no *.safetensors weights; only this format is loaded, since a pickle can run code.")
+        raise OSError(
+            say("{folder} holds no *.safetensors weights; only this format is loaded, since a pickle can run code.", folder=folder)
+        )
     for file in files:
         try:
             with safe_open(file, framework="pt"):
                 pass
         except (SafetensorError, OSError) as error:
             raise OSError(
-                f"The weights {file} are damaged ({error}); bring back a bundled file by 'git checkout -- lab', or copy your own again."
+                say(
+                    "The weights {file} are damaged ({error}); bring back a bundled file by 'git checkout -- lab', or copy your own again.",
+                    file=file,
+                    error=error,
+                )
             ) from None
 
 
-def hub(names: Sequence[str]) -> None:
-    """Asks the Hub for a sign of life, unless every name is a folder or HF_HUB_OFFLINE asks for the caches alone.
+def hub(wanted: Mapping[str, Sequence[str]]) -> None:
+    """Asks the Hub for each repository, once, unless HF_HUB_OFFLINE asks for the caches alone.
+
+    The libraries ask again for a minute, and then take every refusal for a missing file or connection.
+
+    Args:
+        wanted: Names by kind, "model" or "dataset"; folders among them need no Hub.
 
     Raises:
-        ConnectionError: The Hub does not answer.
+        ConnectionError: The Hub does not answer, refuses, or has no such repository.
     """
-    wanted = [name for name in names if not Path(name).is_absolute()]
-    if not wanted or os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
+    asked = [(kind, name) for kind, names in wanted.items() for name in names if not Path(name).is_absolute()]
+    if not asked or os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
         return  # offline, the libraries look into their caches and fail at once
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
     endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    for kind, name in asked:
+        try:
+            HfApi(endpoint).repo_info(name, repo_type=kind, timeout=HUB_PATIENCE)
+        except HfHubHTTPError as error:
+            raise ConnectionError(_refusal(name, endpoint, error.response)) from None
+        except Exception as error:  # the network's errors have no base class of their own
+            raise ConnectionError(
+                say(
+                    "{wanted} should come from the Hub, but {endpoint} cannot be reached ({error}): "
+                    "take profile='lab', which needs no network, name a mirror (HF_ENDPOINT, set before Python starts), "
+                    "give folders as dataset= and checkpoint=, or set HF_HUB_OFFLINE=1 if all is in the cache.",
+                    wanted=", ".join(name for _, name in asked),
+                    endpoint=endpoint,
+                    error=error,
+                )
+            ) from None
+
+
+def _refusal(name: str, endpoint: str, answer) -> str:
+    status = f"{answer.status_code} {answer.reason_phrase}"
+    if answer.status_code in (401, 403, 404):
+        return say(
+            "{endpoint} has no {name!r} that you may read ({status}): check the id, log in by 'hf auth login' if it is private "
+            "or wants you to agree to its terms, or give a folder.",
+            endpoint=endpoint,
+            name=name,
+            status=status,
+        )
+    return say(
+        "{name} should come from the Hub, but {endpoint} answers {status}: try again in some minutes (who has logged in by "
+        "'hf auth login' may ask more often), take profile='lab', which needs no network, give folders as dataset= and checkpoint=, "
+        "or set HF_HUB_OFFLINE=1 if all is in the cache.",
+        name=name,
+        endpoint=endpoint,
+        status=status,
+    )
+
+
+def writable(folder: str) -> None:
+    """Makes an output folder, and finds out before a training whether its result can be kept there.
+
+    Raises:
+        OSError: It cannot.
+    """
     try:
-        urllib.request.urlopen(urllib.request.Request(endpoint, method="HEAD"), timeout=HUB_PATIENCE).close()
-    except urllib.error.HTTPError:
-        pass  # it answered
-    except (OSError, ValueError) as error:
-        raise ConnectionError(
-            f"{', '.join(wanted)} should come from the Hub, but {endpoint} cannot be reached ({error}): "
-            "take profile='lab', which needs no network, name a mirror (HF_ENDPOINT, set before Python starts), "
-            "give folders as dataset= and checkpoint=, or set HF_HUB_OFFLINE=1 if all is in the cache."
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise OSError(
+            say(
+                "Nothing can be written to the output folder {folder} ({reason}): give another as output_dir (OUT= of make).",
+                folder=folder,
+                reason=error.strerror,
+            )
         ) from None
 
 
-def corpus(dataset, text_column: str, splits: Sequence[str] = ("train",)) -> None:
-    """Whether a `DatasetDict` has the splits, the text column, and rows enough to hold some out.
+def corpus(dataset, text_column: str, splits: Sequence[str] = ("train",), lists: bool = False) -> None:
+    """Whether a `DatasetDict` has the splits, the text column, a text in each row, and rows enough to hold some out.
+
+    Args:
+        dataset: Splits by name.
+        text_column: Name of the column with the texts.
+        splits: Those that are needed.
+        lists: A row may hold several texts in a list.
 
     Raises:
         KeyError: A split or the column is missing.
-        ValueError: A split has fewer than two rows.
+        ValueError: A split has fewer than two rows, or a row without a text.
     """
+
+    def is_text(value) -> bool:
+        return isinstance(value, str) or (lists and isinstance(value, list) and all(isinstance(text, str) for text in value))
+
     for split in splits:
         if split not in dataset:
             raise _KeyError(
-                f"The data set has no split {split!r}, only {', '.join(dataset)}; name its file {split}.parquet (jsonl, csv, txt)."
+                say(
+                    "The data set has no split {split!r}, only {known}; name its file {split}.parquet (jsonl, csv, txt).",
+                    split=split,
+                    known=", ".join(dataset),
+                )
             )
         if text_column not in dataset[split].column_names:
-            columns = ", ".join(dataset[split].column_names)
-            raise _KeyError(f"The data set has no column {text_column!r}, only {columns}; name the one with the texts: text_column=…")
+            raise _KeyError(
+                say(
+                    "The data set has no column {column!r}, only {known}; name the one with the texts: text_column=…",
+                    column=text_column,
+                    known=", ".join(dataset[split].column_names),
+                )
+            )
         if len(dataset[split]) < 2:
             raise ValueError(
-                f"The split {split!r} has too few rows ({len(dataset[split])}): one to learn from and one to test on are the least."
+                say(
+                    "The split {split!r} has too few rows ({rows}): one to learn from and one to test on are the least.",
+                    split=split,
+                    rows=len(dataset[split]),
+                )
             )
+        if wrong := _first(dataset[split], text_column, lambda value: not is_text(value)):
+            raise ValueError(
+                say(
+                    "Row {row} of the split {split!r} has {value} in the column {column!r}, where a text belongs: "
+                    "leave such rows out, or name the column with the texts: text_column=…",
+                    row=wrong[0],
+                    split=split,
+                    value=wrong[1],
+                    column=text_column,
+                )
+            )
+
+
+def _first(rows, column: str, unfit: Callable[[object], bool]) -> tuple[int, str] | None:
+    """The first row whose value does not fit, and that value as it is shown, if there is one."""
+    batches = (value for batch in rows.select_columns(column).iter(1000) for value in batch[column])
+    return next(((i, reprlib.repr(value)) for i, value in enumerate(batches) if unfit(value)), None)
 
 
 def pairs(dataset, splits: Sequence[str] = ("train", "validation")) -> None:
@@ -114,22 +219,57 @@ def pairs(dataset, splits: Sequence[str] = ("train", "validation")) -> None:
 
     Raises:
         KeyError: A split or a column is missing.
-        ValueError: A split has fewer than two rows, or a label that is neither 0 nor 1.
+        ValueError: A split has fewer than two rows, a sentence without words, a label that is neither 0 nor 1, or classes without names.
     """
     for split in splits:
         if split not in dataset:
-            raise _KeyError(f"The data set has no split {split!r}, only {', '.join(dataset)}; name its file {split}.parquet (jsonl, csv).")
-        if missing := {"sentence1", "sentence2", "label"} - set(dataset[split].column_names):
-            columns = ", ".join(dataset[split].column_names)
-            raise _KeyError(f"The data set has no column {min(missing)!r}, only {columns}; rename yours to sentence1, sentence2 and label.")
-        if len(dataset[split]) < 2:
-            raise ValueError(f"The split {split!r} has too few pairs ({len(dataset[split])}): give it two at least.")
-        wrong = next(((i, label) for i, label in enumerate(dataset[split]["label"][:]) if label not in (0, 1)), None)
-        if wrong is not None:
-            raise ValueError(
-                f"Row {wrong[0]} of the split {split!r} has the label {wrong[1]!r}, outside the classes 0 and 1 (-1 marks rows "
-                "that nobody has judged): leave such rows out, or number the classes anew."
+            raise _KeyError(
+                say(
+                    "The data set has no split {split!r}, only {known}; name its file {split}.parquet (jsonl, csv).",
+                    split=split,
+                    known=", ".join(dataset),
+                )
             )
+        if missing := {"sentence1", "sentence2", "label"} - set(dataset[split].column_names):
+            raise _KeyError(
+                say(
+                    "The data set has no column {column!r}, only {known}; rename yours to sentence1, sentence2 and label.",
+                    column=min(missing),
+                    known=", ".join(dataset[split].column_names),
+                )
+            )
+        if len(dataset[split]) < 2:
+            raise ValueError(
+                say("The split {split!r} has too few pairs ({pairs}): give it two at least.", split=split, pairs=len(dataset[split]))
+            )
+        for column in ("sentence1", "sentence2"):
+            if wrong := _first(dataset[split], column, lambda value: not isinstance(value, str) or not value.strip()):
+                raise ValueError(
+                    say(
+                        "Row {row} of the split {split!r} has {value} as its {column}, where words belong: leave such rows out.",
+                        row=wrong[0],
+                        split=split,
+                        value=wrong[1],
+                        column=column,
+                    )
+                )
+        if wrong := _first(dataset[split], "label", lambda value: value not in (0, 1)):
+            raise ValueError(
+                say(
+                    "Row {row} of the split {split!r} has the label {label}, outside the classes 0 and 1 (-1 marks rows "
+                    "that nobody has judged): leave such rows out, or number the classes anew.",
+                    row=wrong[0],
+                    split=split,
+                    label=wrong[1],
+                )
+            )
+    if not hasattr(dataset[splits[0]].features["label"], "names"):
+        raise ValueError(
+            say(
+                "The column 'label' has no names for its classes: put a card beside the files that gives them, "
+                "as lab/corpora/paraphrases/README.md does."
+            )
+        )
 
 
 def masked_lm(tokenizer, model, chunk_size: int) -> None:
@@ -140,15 +280,24 @@ def masked_lm(tokenizer, model, chunk_size: int) -> None:
     """
     if tokenizer.mask_token is None:
         raise ValueError(
-            f"The tokenizer of {tokenizer.name_or_path} has no mask token: take the checkpoint of a masked language model "
-            "(on the Hub: the Fill-Mask filter)."
+            say(
+                "The tokenizer of {checkpoint} has no mask token: take the checkpoint of a masked language model "
+                "(on the Hub: the Fill-Mask filter).",
+                checkpoint=tokenizer.name_or_path,
+            )
         )
     positions = getattr(model.config, "max_position_embeddings", chunk_size)
     if model.config.model_type in ("roberta", "camembert", "xlm-roberta"):
         positions -= model.config.pad_token_id + 1  # their first position comes after that of padding
     longest = min(tokenizer.model_max_length, positions)
     if chunk_size > longest:
-        raise ValueError(f"Chunks of {chunk_size} tokens are longer than the {longest} that this model takes: lower chunk_size.")
+        raise ValueError(
+            say(
+                "Chunks of {size} tokens are longer than the {longest} that this model takes: lower chunk_size.",
+                size=chunk_size,
+                longest=longest,
+            )
+        )
 
 
 def one_mask(tokenizer, text: str) -> None:
@@ -162,8 +311,17 @@ def one_mask(tokenizer, text: str) -> None:
     if found == 1:
         return
     foreign = next((other for other in ("[MASK]", "<mask>") if other in text and other != mask), None)
-    why = f"writes a hole as {mask}, not {foreign}" if foreign and not found else f"wants {mask} once, and here it stands {found} times"
-    raise ValueError(f"This checkpoint's tokenizer {why}: {text!r}; write {{tokenizer.mask_token}} in an f-string, which always fits.")
+    if foreign and not found:
+        why = say("writes a hole as {mask}, not {foreign}", mask=mask, foreign=foreign)
+    else:
+        why = say("wants {mask} once, and here it stands {found} times", mask=mask, found=found)
+    raise ValueError(
+        say(
+            "This checkpoint's tokenizer {why}: {text!r}; write {{tokenizer.mask_token}} in an f-string, which always fits.",
+            why=why,
+            text=text,
+        )
+    )
 
 
 def chunks(dataset, chunk_size: int) -> None:
@@ -173,7 +331,7 @@ def chunks(dataset, chunk_size: int) -> None:
         ValueError: The corpus is shorter than one chunk.
     """
     if len(dataset) == 0:
-        raise ValueError(f"The corpus is shorter than one chunk of {chunk_size} tokens: add text or lower chunk_size.")
+        raise ValueError(say("The corpus is shorter than one chunk of {size} tokens: add text or lower chunk_size.", size=chunk_size))
 
 
 class _KeyError(KeyError):

@@ -6,6 +6,8 @@ from itertools import chain
 
 import numpy as np
 
+from helpers.words import say
+
 NO_WORD = -1  # word id of special tokens; Transformers says None, which no array of integers holds
 AT_ONCE = 100  # texts that the tokenizer takes between two looks at what it made
 
@@ -96,8 +98,10 @@ def _flat(rows: Iterable[Iterable[int]]) -> np.ndarray:
 def _check_tokenizer(tokenizer) -> None:
     if not tokenizer.is_fast:
         raise ValueError(
-            f"{type(tokenizer).__name__} gives no word ids, which whole-word masking needs; "
-            "take a checkpoint whose folder has a tokenizer.json."
+            say(
+                "{tokenizer} gives no word ids, which whole-word masking needs; take a checkpoint whose folder has a tokenizer.json.",
+                tokenizer=type(tokenizer).__name__,
+            )
         )
 
 
@@ -106,7 +110,12 @@ def _texts(batch: dict, text_column: str) -> list[str]:
     wrong = next((i for i, text in enumerate(batch[text_column]) if not isinstance(text, str)), None)
     if wrong is not None:
         raise ValueError(
-            f"Row {wrong} of this batch has {batch[text_column][wrong]!r} in the column {text_column!r} where a text belongs; "
-            f"drop such rows first: dataset.filter(lambda row: isinstance(row[{text_column!r}], str))."
+            say(
+                "Row {row} of this batch has {value!r} in the column {column!r} where a text belongs; "
+                "drop such rows first: dataset.filter(lambda row: isinstance(row[{column!r}], str)).",
+                row=wrong,
+                value=batch[text_column][wrong],
+                column=text_column,
+            )
         )
     return batch[text_column]

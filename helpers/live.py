@@ -6,6 +6,7 @@ import time
 import ipywidgets as widgets
 
 from helpers.pictures import bundle_of, loss_html
+from helpers.words import say
 
 
 class LiveLoss:
@@ -80,7 +81,7 @@ class LiveLoss:
     def __getattr__(self, name: str):
         if name.startswith("on_"):  # every other event of a Trainer, now and in later releases
             return lambda *args, **kwargs: None
-        raise AttributeError(f"LiveLoss has no attribute {name!r}")
+        raise AttributeError(say("LiveLoss has no attribute {name!r}", name=name))
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         self.draw()

@@ -2,6 +2,8 @@
 
 from torch import nn
 
+from helpers.words import say
+
 IGNORE_INDEX = -100  # the label that cross-entropy leaves out
 
 
@@ -25,7 +27,7 @@ class LogitsWhereLabelled:
 
     def __init__(self, model: nn.Module):
         if getattr(model, "base_model", model) is model:
-            raise TypeError(f"{type(model).__name__} has no base model below its head; use the model as it is.")
+            raise TypeError(say("{model} has no base model below its head; use the model as it is.", model=type(model).__name__))
         self.wanted = None
         self.handles = [
             model.register_forward_pre_hook(self._take_labels, with_kwargs=True),

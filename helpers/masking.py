@@ -8,6 +8,7 @@ from torch import Tensor
 
 from helpers.chunking import NO_WORD
 from helpers.losses import IGNORE_INDEX
+from helpers.words import say
 
 
 def pick_words(word_ids: Tensor, probability: float, generator: torch.Generator | None = None) -> Tensor:
@@ -55,16 +56,20 @@ class WholeWordCollator:
 
     def __post_init__(self):
         if self.tokenizer.mask_token is None:
-            raise ValueError(f"{type(self.tokenizer).__name__} has no mask token: take the checkpoint of a masked language model.")
+            name = type(self.tokenizer).__name__
+            raise ValueError(say("{tokenizer} has no mask token: take the checkpoint of a masked language model.", tokenizer=name))
         if not 0 <= self.probability <= 1:
-            raise ValueError(f"probability is a share between 0 and 1, not {self.probability}.")
+            raise ValueError(say("probability is a share between 0 and 1, not {value}.", value=self.probability))
         if self.seed is not None:
             self.generator = torch.Generator().manual_seed(self.seed)
 
     def __call__(self, rows: list[dict]) -> dict[str, Tensor]:
         if "word_ids" not in rows[0]:
             raise KeyError(
-                "The rows have no word_ids: tokenize with helpers.chunking.tokenizing and, in a Trainer, set remove_unused_columns=False."
+                say(
+                    "The rows have no word_ids: tokenize with helpers.chunking.tokenizing "
+                    "and, in a Trainer, set remove_unused_columns=False."
+                )
             )
         input_ids = _padded([row["input_ids"] for row in rows], self.tokenizer.pad_token_id)
         word_ids = _padded([row["word_ids"] for row in rows], NO_WORD)
@@ -100,7 +105,7 @@ def freeze_masks(chunks, collator, batch_size: int = 256):
         ValueError: The collator has no seed, so that its masks could not be had again.
     """
     if getattr(collator, "seed", None) is None:
-        raise ValueError(f"Frozen masks need a seed: {type(collator).__name__}(…, seed=42).")
+        raise ValueError(say("Frozen masks need a seed: {collator}(…, seed=42).", collator=type(collator).__name__))
     collator.generator = torch.Generator().manual_seed(collator.seed)  # transformers' collator makes its own only in a main process
 
     def mask(batch: dict) -> dict:

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from helpers.losses import IGNORE_INDEX
+from helpers.words import say
 
 
 @torch.no_grad()
@@ -35,7 +36,7 @@ def mean_masked_loss(model: nn.Module, batches: Iterable[dict]) -> float:
             count += asked
     model.train(was_training)
     if count == 0:
-        raise ValueError("No token of the evaluation is masked: give it more rows or a higher masking rate.")
+        raise ValueError(say("No token of the evaluation is masked: give it more rows or a higher masking rate."))
     return total / count
 
 

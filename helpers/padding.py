@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterable
 
 from helpers.pictures import BLUE, GREY, labels
+from helpers.words import say
 
 CJK_FONTS = {"Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Microsoft YaHei", "PingFang SC", "SimHei", "WenQuanYi Zen Hei"}
 
@@ -50,7 +51,7 @@ def padding_picture(lengths: Iterable[int], batch_size: int, language: str = "en
 
     lengths = [int(length) for length in lengths]
     if not lengths or min(lengths) < 1 or batch_size < 1:
-        raise ValueError("padding_picture takes the token counts of some texts and a batch size, all of them 1 or more.")
+        raise ValueError(say("padding_picture takes the token counts of some texts and a batch size, all of them 1 or more."))
     chinese = next((font.name for font in fontManager.ttflist if font.name in CJK_FONTS), None)
     name = labels(language if chinese else "en")
     with plt.rc_context({"font.family": ["DejaVu Sans", *([chinese] if chinese else [])], "hatch.linewidth": 0.5}):

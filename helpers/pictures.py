@@ -9,40 +9,26 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
+from helpers.words import translated
+
 BLUE, ORANGE, VERMILION, GREEN, GREY = "#0072b2", "#e69f00", "#d55e00", "#009e73", "#999999"  # Okabe and Ito's colours
 INHERIT = "color:inherit;font-size:inherit"  # which a table does not do by itself everywhere
 
 LABELS = {
-    "en": {
-        "first": "Sentence", "second": "Second sentence", "token": "Token", "id": "Id", "segment": "Segment", "word": "Word",
-        "rate": "Rate", "whole": "Whole words", "mix": "80/10/10", "seed": "Seed", "again": "Draw again",
-        "mask": "masked", "random": "random token", "kept": "kept as it is",
-        "rates": "Wanted {wanted:.0%}, drawn {drawn:.1%}: {picked} of {total} tokens, special ones left out.",
-        "blank": "blank {}", "loss": "step {step:,}: loss {loss:.4g}", "range": "lowest {low:.4g}, highest {high:.4g}",
-        "waiting": "No loss yet.",
-        "corpus": "padded to the longest text of all", "batch": "padded to the longest of the batch", "grouped": "grouped by length",
-        "share": "{name}: {share:.0%} padding", "tokens": "token", "padding": "padding", "position": "position",
-        "empty": "Write a sentence above.",
-        "slow": "{tokenizer} gives no word ids; take a checkpoint whose folder has a tokenizer.json.",
-        "maskless": "{tokenizer} has no mask token; take the checkpoint of a masked language model.",
-        "write": "Write [MASK], <mask> or ___ where a word is to be guessed, such as: The film was ___.",
-        "long": "The blank lies beyond the {limit} tokens that this model reads; write a shorter sentence.",
-    },
-    "zh": {
-        "first": "句子", "second": "第二句", "token": "词元", "id": "编号", "segment": "句段", "word": "单词",
-        "rate": "遮盖率", "whole": "整词遮盖", "mix": "80/10/10", "seed": "种子", "again": "重新抽取",
-        "mask": "遮盖", "random": "随机词元", "kept": "保持原样",
-        "rates": "期望 {wanted:.0%}，实际 {drawn:.1%}：{total} 个词元中的 {picked} 个（不计特殊词元）。",
-        "blank": "空格 {}", "loss": "第 {step:,} 步：损失 {loss:.4g}", "range": "最低 {low:.4g}，最高 {high:.4g}",
-        "waiting": "还没有损失值。",
-        "corpus": "按全体最长文本填充", "batch": "按批内最长文本填充", "grouped": "按长度分组",
-        "share": "{name}：填充占 {share:.0%}", "tokens": "词元", "padding": "填充", "position": "位置",
-        "empty": "请在上方输入一个句子。",
-        "slow": "{tokenizer} 不提供单词编号；请选用带有 tokenizer.json 的检查点。",
-        "maskless": "{tokenizer} 没有掩码词元；请选用掩码语言模型的检查点。",
-        "write": "请在要猜的位置写 [MASK]、<mask> 或 ___，例如：The film was ___.",
-        "long": "空格超出了模型能读的 {limit} 个词元；请写短一些的句子。",
-    },
+    "lens": "Tokenizer lens", "explorer": "Masking explorer", "playground": "Fill-mask playground",
+    "first": "Sentence", "second": "Second sentence", "token": "Token", "id": "Id", "segment": "Segment", "word": "Word",
+    "rate": "Rate", "whole": "Whole words", "seed": "Seed", "again": "Draw again",
+    "mask": "masked", "random": "random token", "kept": "kept as it is",
+    "rates": "Wanted {wanted:.0%}, drawn {drawn:.1%}: {picked} of {total} tokens, special ones left out.",
+    "blank": "blank {}", "loss": "step {step:,}: loss {loss:.4g}", "range": "lowest {low:.4g}, highest {high:.4g}",
+    "waiting": "No loss yet.",
+    "corpus": "padded to the longest text of all", "batch": "padded to the longest of the batch", "grouped": "grouped by length",
+    "share": "{name}: {share:.0%} padding", "tokens": "token", "padding": "padding", "position": "position",
+    "empty": "Write a sentence above.",
+    "slow": "{tokenizer} gives no word ids; take a checkpoint whose folder has a tokenizer.json.",
+    "maskless": "{tokenizer} has no mask token; take the checkpoint of a masked language model.",
+    "write": "Write [MASK], <mask> or ___ where a word is to be guessed, such as: The film was ___.",
+    "long": "The blank lies beyond the {limit} tokens that this model reads; write a shorter sentence.",
 }  # fmt: skip
 
 
@@ -56,8 +42,8 @@ class Piece(NamedTuple):
 
 
 def labels(language: str) -> dict[str, str]:
-    """The labels of a language, English for an unknown one; ``zh-CN`` counts as ``zh``."""
-    return LABELS.get(language.split("-")[0], LABELS["en"])
+    """The labels of a language, English for an unknown one."""
+    return {name: translated(text, language) for name, text in LABELS.items()}
 
 
 def note_html(sentence: str) -> str:

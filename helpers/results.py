@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from helpers.words import say
+
 KEY = "course_metrics"
 CONTROLS = "application/vnd.jupyter.widget-view+json"
 
@@ -19,7 +21,7 @@ def record(**figures: float) -> None:
 
     for name, value in figures.items():
         if isinstance(value, bool) or not hasattr(value, "__float__"):
-            raise TypeError(f"record({name}=…) takes a number, not {type(value).__name__}.")
+            raise TypeError(say("record({name}=…) takes a number, not {kind}.", name=name, kind=type(value).__name__))
     figures = {name: float(value) for name, value in figures.items()}
     lines = "\n".join(f"{name}: {value:,.4g}" for name, value in figures.items())
     cells = "".join(f"<tr><td>{name}</td><td style='text-align:right'>{value:,.4g}</td></tr>" for name, value in figures.items())

@@ -13,6 +13,7 @@ from transformers import get_scheduler
 from helpers import losses, sharing
 from helpers.precision import autocast_dtype, default_device
 from helpers.settings import Settings
+from helpers.words import say
 
 
 @dataclass
@@ -68,9 +69,16 @@ def forget_accelerator() -> None:
 def check_processes(cpu: bool) -> None:
     """Raises ValueError if a launcher has started more processes than this machine has cores or GPUs."""
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    there, what = (os.cpu_count(), "CPU cores") if cpu else (max(torch.cuda.device_count(), 1), "GPUs")
+    there, what = (os.cpu_count(), say("CPU cores")) if cpu else (max(torch.cuda.device_count(), 1), say("GPUs"))
     if processes > there:
-        raise ValueError(f"{processes} processes were launched on a machine with {there} {what}: lower --num_processes to {there}.")
+        raise ValueError(
+            say(
+                "{processes} processes were launched on a machine with {there} {what}: lower --num_processes to {there}.",
+                processes=processes,
+                there=there,
+                what=what,
+            )
+        )
 
 
 def prepare(accelerator: Accelerator, model, train_rows: Dataset, eval_rows, settings: Settings, warmup_steps: int = 0) -> Run:
@@ -79,9 +87,9 @@ def prepare(accelerator: Accelerator, model, train_rows: Dataset, eval_rows, set
     `train_rows` are `corpus.MaskedChunks`, `eval_rows` frozen ones. The batch size is that of all processes together.
     Raises ValueError if they cannot share it evenly.
     """
-    batch_size = min(settings.batch_size, len(train_rows))
-    if batch_size % accelerator.num_processes:
-        raise ValueError(f"{accelerator.num_processes} processes cannot share batches of {batch_size} rows: take a multiple.")
+    batch_size, processes = min(settings.batch_size, len(train_rows)), accelerator.num_processes
+    if batch_size % processes:
+        raise ValueError(say("{n} processes cannot share batches of {rows} rows: take a multiple.", n=processes, rows=batch_size))
     losses.LogitsWhereLabelled(model.train())  # from_pretrained leaves dropout off
     train_batches = DataLoader(train_rows, batch_size, shuffle=True, drop_last=True)  # a rest could not be shared; next epoch has another
     eval_batches = DataLoader(eval_rows, batch_size)

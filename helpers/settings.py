@@ -8,6 +8,7 @@ from pathlib import Path
 
 from helpers import checks
 from helpers.precision import default_device
+from helpers.words import say, speak, translated
 
 LAB = checks.ROOT / "lab"
 MINI_BERT, MINI_ROBERTA = (str(LAB / "checkpoints" / name) for name in ("mini-bert", "mini-roberta"))
@@ -118,9 +119,13 @@ class Settings:
     def _repr_html_(self) -> str:
         table = "".join(f"<tr><td>{name}</td><td><code>{html.escape(text)}</code></td></tr>" for name, text in self._rows())
         calls = "<br>".join(f"<code>{html.escape(call)}</code>" for call in self.stands_for)
-        text = f"<table>{table}</table><p>In the hub profile the same cells load:<br>{calls}</p>"
+        same = translated("In the hub profile the same cells load:", self.language)
+        text = f"<table>{table}</table><p>{same}<br>{calls}</p>"
         if self.profile == "lab" and default_device().type == "cuda":
-            text += "<p>There is a GPU here: <code>profile = 'hub'</code> gives the published tutorials' own setting.</p>"
+            offer = translated(
+                "There is a GPU here: <code>profile = 'hub'</code> gives the published tutorials' own setting.", self.language
+            )
+            text += f"<p>{offer}</p>"
         return text
 
     def _rows(self) -> list[tuple[str, str]]:
@@ -132,7 +137,7 @@ class Settings:
 
 
 def resolve(chapter: str, profile: str = "lab", **parameters) -> Settings:
-    """The settings of a chapter: its profile's row, overridden by every parameter that is not None.
+    """The settings of a chapter: its profile's row, overridden by every parameter that is not None. Sets the language of errors.
 
     Args:
         chapter: File name without its ending, such as ``"03_imdb_domain_adaptation"``.
@@ -141,15 +146,16 @@ def resolve(chapter: str, profile: str = "lab", **parameters) -> Settings:
             relative folders count from the repository root.
 
     Raises:
-        ValueError: Unknown profile or parameter, or a number that makes no sense.
+        ValueError: Unknown language, profile or parameter, or a number that makes no sense.
         FileNotFoundError: A folder that does not exist.
-        OSError: Weights that are missing or damaged.
-        ConnectionError: A Hub id is asked for and the Hub does not answer.
+        OSError: Weights that are missing or damaged, or an output folder that cannot be written to.
+        ConnectionError: A Hub id is asked for and the Hub does not answer, or has no such thing.
     """
+    speak(parameters.get("language") or "en")
     if profile not in PROFILES:
-        raise ValueError(f"Unknown profile {profile!r}: choose one of {', '.join(map(repr, PROFILES))}.")
+        raise ValueError(say("Unknown profile {profile!r}: choose one of {known}.", profile=profile, known=", ".join(map(repr, PROFILES))))
     if chapter[:2] not in ROWS:
-        raise ValueError(f"Unknown chapter {chapter!r}: there are settings for {', '.join(ROWS)}.")
+        raise ValueError(say("Unknown chapter {chapter!r}: there are settings for {known}.", chapter=chapter, known=", ".join(ROWS)))
     shared, lab, hub = ROWS[chapter[:2]]
     row = shared | (lab if profile == "lab" else hub) | {"output_dir": f"build/output/{chapter}"}
     given = {name: value for name, value in parameters.items() if value is not None}
@@ -163,7 +169,9 @@ def resolve(chapter: str, profile: str = "lab", **parameters) -> Settings:
     if config := given.pop("dataset_config", None):
         given["dataset"] = ((given.get("dataset") or row["dataset"])[0], config)
     if unknown := sorted(given.keys() - {f.name for f in fields(Settings)}):
-        raise ValueError(f"Unknown parameter {unknown[0]!r}: the parameters cell of {chapter} lists those there are.")
+        raise ValueError(
+            say("Unknown parameter {name!r}: the parameters cell of {chapter} lists those there are.", name=unknown[0], chapter=chapter)
+        )
     settings = Settings(profile=profile, stands_for=_hub_calls(shared | hub), **row | given)
     settings = replace(
         settings,
@@ -174,8 +182,9 @@ def resolve(chapter: str, profile: str = "lab", **parameters) -> Settings:
     _check_values(settings)
     if Path(settings.checkpoint).is_absolute():
         checks.weights(settings.checkpoint)
-    checks.hub([settings.checkpoint, settings.dataset[0], *settings.pair_dataset[:1], *filter(None, [settings.pair_checkpoint])])
-    Path(settings.output_dir).mkdir(parents=True, exist_ok=True)
+    models = filter(None, [settings.checkpoint, settings.pair_checkpoint])
+    checks.hub({"model": [*models], "dataset": [settings.dataset[0], *settings.pair_dataset[:1]]})
+    checks.writable(settings.output_dir)
     if Path(settings.dataset[0]).is_absolute():
         checks.cache_by_content(settings.dataset[0], settings.output_dir)
     return settings
@@ -189,11 +198,13 @@ def _check_values(settings: Settings) -> None:
         value = getattr(settings, name)
         kind = int if name in WHOLE else int | float
         if value is not None and (isinstance(value, bool) or not isinstance(value, kind) or not 0 < value < math.inf):
-            raise ValueError(f"{name} must be a {'whole ' if name in WHOLE else ''}number above 0, not {value!r}.")
+            if kind is int:
+                raise ValueError(say("{name} must be a whole number above 0, not {value!r}.", name=name, value=value))
+            raise ValueError(say("{name} must be a number above 0, not {value!r}.", name=name, value=value))
     if not isinstance(settings.seed, int) or settings.seed < 0:
-        raise ValueError(f"seed must be a whole number from 0, not {settings.seed!r}.")
+        raise ValueError(say("seed must be a whole number from 0, not {value!r}.", value=settings.seed))
     if not isinstance(settings.push_to_hub, bool):
-        raise ValueError(f"push_to_hub must be True or False, not {settings.push_to_hub!r}.")
+        raise ValueError(say("push_to_hub must be True or False, not {value!r}.", value=settings.push_to_hub))
 
 
 def _hub_calls(row: dict) -> tuple[str, ...]:

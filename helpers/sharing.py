@@ -7,6 +7,8 @@ from accelerate import Accelerator
 from huggingface_hub import create_repo, get_token, upload_folder
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
+from helpers.words import say
+
 
 def save_model(accelerator: Accelerator, model, tokenizer, folder: str | Path, card: str, busy: Future | None = None) -> bool:
     """Saves model, tokenizer and card for ``from_pretrained``; every process calls it, the main one writes.
@@ -99,17 +101,28 @@ def repository(name: str) -> str:
     """
     if get_token() is None:
         raise PermissionError(
-            "push_to_hub is on, but there is no token of the Hub here: log in by 'hf auth login', set HF_TOKEN, or train without pushing."
+            say(
+                "push_to_hub is on, but there is no token of the Hub here: "
+                "log in by 'hf auth login', set HF_TOKEN, or train without pushing."
+            )
         )
     try:
         return create_repo(name, exist_ok=True).repo_id
     except (HFValidationError, HfHubHTTPError) as error:
         if isinstance(error, HfHubHTTPError) and error.response.status_code == 401:
-            raise PermissionError("The Hub does not accept your token: log in again by 'hf auth login' or don't push.") from None
+            raise PermissionError(say("The Hub does not accept your token: log in again by 'hf auth login' or don't push.")) from None
         reason = getattr(error, "server_message", None) or str(error).strip().splitlines()[-1]
-        raise ValueError(f"The Hub refuses the repository {name!r} ({reason}): give another hub_model_id, such as 'me/my-model'.") from None
+        raise ValueError(
+            say(
+                "The Hub refuses the repository {name!r} ({reason}): give another hub_model_id, such as 'me/my-model'.",
+                name=name,
+                reason=reason,
+            )
+        ) from None
     except Exception as error:  # the network's errors have no base class of their own
-        raise ConnectionError(f"The Hub cannot be reached to make {name!r} ({error}): train without pushing, and push later.") from None
+        raise ConnectionError(
+            say("The Hub cannot be reached to make {name!r} ({error}): train without pushing, and push later.", name=name, error=error)
+        ) from None
 
 
 def push(folder: str | Path, repo_id: str, message: str) -> Future:
@@ -127,4 +140,6 @@ def wait(uploads: list[Future]) -> None:
         try:
             upload.result()
         except Exception as error:  # whatever the network or the Hub can think of
-            raise OSError(f"The upload failed ({error}); the model lies under output_dir: push it later by 'hf upload'.") from error
+            raise OSError(
+                say("The upload failed ({error}); the model lies under output_dir: push it later by 'hf upload'.", error=error)
+            ) from error

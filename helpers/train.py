@@ -90,9 +90,10 @@ def remaining_batches(run: Run, until: int) -> Iterator[dict]:
     """The batches from where the run stands, epoch after epoch: a new order and new masks in each."""
     while run.step < until:
         epoch, done = divmod(run.step, len(run.train_batches))
-        run.train_batches.set_epoch(epoch)
-        run.train_batches.dataset.set_epoch(epoch)
-        yield from islice(skip_first_batches(run.train_batches, done), until - run.step)
+        rest = skip_first_batches(run.train_batches, done)
+        rest.set_epoch(epoch)  # here and not before: Accelerate 1.14 forgets it when it skips
+        rest.dataset.set_epoch(epoch)
+        yield from islice(rest, until - run.step)
 
 
 def train(run: Run, folder=None, save_every: int = 0, until: int | None = None, each_epoch: Callable[[], None] | None = None) -> None:

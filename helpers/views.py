@@ -15,6 +15,7 @@ from helpers.live import LiveLoss
 from helpers.masking import pick_words
 from helpers.padding import padding_picture
 from helpers.pictures import Piece, bars_html, bundle_of, labels, lens_html, masked_html, note_html
+from helpers.words import say
 
 __all__ = ["LiveLoss", "View", "fill_mask_playground", "masking_explorer", "padding_picture", "tokenizer_lens"]
 
@@ -60,15 +61,17 @@ class View:
             widget.close()
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        return bundle_of(self.box, self.picture.value, f"{self.name}: a view with controls, in a running notebook")
+        plain = say("{name}: a view with controls, in a running notebook", name=self.name)
+        return bundle_of(self.box, self.picture.value, plain)
 
 
 def _check(name: str, tokenizer, *texts) -> None:
     if not callable(tokenizer) or not hasattr(tokenizer, "convert_ids_to_tokens"):
-        raise ValueError(f"{name} takes a tokenizer, as AutoTokenizer.from_pretrained returns one, not {type(tokenizer).__name__}.")
+        kind = type(tokenizer).__name__
+        raise ValueError(say("{name} takes a tokenizer, as AutoTokenizer.from_pretrained returns one, not {kind}.", name=name, kind=kind))
     for text in texts:
         if not isinstance(text, str):
-            raise ValueError(f"{name} takes its text as a string, not {type(text).__name__}.")
+            raise ValueError(say("{name} takes its text as a string, not {kind}.", name=name, kind=type(text).__name__))
 
 
 def tokenizer_lens(tokenizer, text: str, second: str = "", language: str = "en") -> View:
@@ -95,7 +98,7 @@ def tokenizer_lens(tokenizer, text: str, second: str = "", language: str = "en")
         return lens_html(encoded.tokens(), encoded["input_ids"], encoded.get("token_type_ids", []), encoded.word_ids(), language)
 
     lines = {"first": widgets.Text(text, description=name["first"]), "second": widgets.Text(second, description=name["second"])}
-    return View("Tokenizer lens", draw, lines)
+    return View(name["lens"], draw, lines)
 
 
 def mask_pieces(tokenizer, text: str, rate: float, whole: bool, mix: bool, seed: int) -> list[Piece]:
@@ -146,7 +149,7 @@ def masking_explorer(tokenizer, text: str, rate: float = 0.15, seed: int = 0, la
     """
     _check("masking_explorer", tokenizer, text)
     if not 0 <= rate <= 0.6:
-        raise ValueError(f"masking_explorer takes a rate between 0 and 0.6, not {rate}.")
+        raise ValueError(say("masking_explorer takes a rate between 0 and 0.6, not {rate}.", rate=rate))
     name = labels(language)
 
     def draw(text: str, rate: float, whole: bool, mix: bool, seed: int) -> str:
@@ -159,12 +162,12 @@ def masking_explorer(tokenizer, text: str, rate: float = 0.15, seed: int = 0, la
         "text": widgets.Text(text, description=name["first"]),
         "rate": widgets.FloatSlider(value=rate, min=0, max=0.6, step=0.01, readout_format=".0%", description=name["rate"]),
         "whole": widgets.Checkbox(False, description=name["whole"], indent=False),
-        "mix": widgets.Checkbox(True, description=name["mix"], indent=False),
+        "mix": widgets.Checkbox(True, description="80/10/10", indent=False),
         "seed": widgets.BoundedIntText(seed, min=0, max=2**31, description=name["seed"]),
         "again": widgets.Button(description=name["again"]),
     }
     controls["again"].on_click(lambda button: setattr(controls["seed"], "value", controls["seed"].value + 1))
-    return View("Masking explorer", draw, controls)
+    return View(name["explorer"], draw, controls)
 
 
 def fill_mask_playground(checkpoints: Mapping[str, tuple], sentence: str, k: int = 5, language: str = "en") -> View:
@@ -182,14 +185,21 @@ def fill_mask_playground(checkpoints: Mapping[str, tuple], sentence: str, k: int
         ValueError: There is no checkpoint, one is no pair of a masked language model and a tokenizer, or `k` is below 1.
     """
     if not checkpoints or not isinstance(checkpoints, Mapping) or k < 1:
-        raise ValueError('fill_mask_playground takes {"name": (model, tokenizer)} with one entry or more, and k of 1 or more.')
+        raise ValueError(say('fill_mask_playground takes {{"name": (model, tokenizer)}} with one entry or more, and k of 1 or more.'))
     for checkpoint, pair in checkpoints.items():
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise ValueError(f"fill_mask_playground takes a pair (model, tokenizer) for {checkpoint!r}, not {type(pair).__name__}.")
+            kind = type(pair).__name__
+            raise ValueError(
+                say("fill_mask_playground takes a pair (model, tokenizer) for {name!r}, not {kind}.", name=checkpoint, kind=kind)
+            )
         _check("fill_mask_playground", pair[1], sentence)
         if getattr(pair[0], "get_output_embeddings", lambda: None)() is None:
             raise ValueError(
-                f"{type(pair[0]).__name__}, for {checkpoint!r}, cannot guess tokens; load it by AutoModelForMaskedLM.from_pretrained."
+                say(
+                    "{kind}, for {name!r}, cannot guess tokens; load it by AutoModelForMaskedLM.from_pretrained.",
+                    kind=type(pair[0]).__name__,
+                    name=checkpoint,
+                )
             )
     name = labels(language)
 
@@ -206,4 +216,4 @@ def fill_mask_playground(checkpoints: Mapping[str, tuple], sentence: str, k: int
         return bars_html(columns, language)
 
     line = widgets.Text(sentence, description=f"{name['first']} ⏎", continuous_update=False)  # a model is too slow for every key
-    return View("Fill-mask playground", draw, {"sentence": line})
+    return View(name["playground"], draw, {"sentence": line})

@@ -2,8 +2,8 @@
 
     python -m lab.paraphrase_study      # the real MRPC is read from ../shared/data, and skipped without it
 
-Trains as the chapter does, but in batches of random lengths, on the bundled pairs with ten seeds and on the real MRPC with five, and
-holds the answers against the majority's and a logistic regression's on word overlap and length. Leaves lab/paraphrase_study.json.
+Trains as the chapter does, on the bundled pairs with ten seeds and on the real MRPC with five, and holds the answers
+against the majority's and a logistic regression's on word overlap and length. Leaves lab/paraphrase_study.json.
 """
 
 import json

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from helpers.exercises.words import translated
+from helpers.words import say, translated
 
 
 def _stub(): ...
@@ -27,22 +27,29 @@ def _stub(): ...
 STUB = _stub.__code__.co_code
 
 
+KINDS = {  # of notes: mark, colour, heading
+    "right": ("✓", "#009e73", "Right."),
+    "wrong": ("✗", "#d55e00", "Not yet:"),
+    "error": ("!", "#d55e00", "Your code raised:"),
+    "unanswered": ("…", "#999999", "Not answered yet:"),
+    "hint": ("→", "#0072b2", "Hint:"),
+    "solution": ("→", "#0072b2", "Solution:"),
+}
+
+
 @dataclass(frozen=True)
 class Note:
     """What an exercise says: a mark, a heading and a text, as HTML in a notebook and as text elsewhere."""
 
-    kind: str  # "right", "wrong", "error", "unanswered", "hint" or "solution"
+    kind: str  # one of KINDS
     heading: str
     text: str
 
-    MARKS = {"right": ("✓", "#009e73"), "wrong": ("✗", "#d55e00"), "error": ("!", "#d55e00"), "unanswered": ("…", "#999999")}
-
     def __repr__(self) -> str:
-        mark, _ = self.MARKS.get(self.kind, ("→", ""))
-        return f"{mark} {self.heading}{'.' if self.kind == 'right' else ':'} {self.text}".strip()
+        return f"{KINDS[self.kind][0]} {self.heading} {self.text}".strip()
 
     def _repr_html_(self) -> str:
-        mark, color = self.MARKS.get(self.kind, ("→", "#0072b2"))
+        mark, color, _ = KINDS[self.kind]
         text = html.escape(self.text)
         body = f"<pre>{text}</pre>" if self.kind == "solution" else f"<span style='white-space:pre-line'>{text}</span>"
         return f"<div role='status' style='border-left:5px solid {color};padding:2px 10px'><b>{mark} {self.heading}</b> {body}</div>"
@@ -151,12 +158,12 @@ def shown(value: object, most: int = 160) -> str:
     return text if len(text) <= most else f"{text[: most - 2]} …"
 
 
-def place(error: BaseException, answer: object) -> str | None:
-    """The line of the learner's function that raised, with its number in the cell."""
+def place(error: BaseException, answer: object) -> dict | None:
+    """The line of the learner's function that raised, and its number in the cell."""
     code = getattr(answer, "__code__", None)
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if code and frame.filename == code.co_filename:
-            return f"line {frame.lineno}: {linecache.getline(frame.filename, frame.lineno).strip()}"
+            return {"number": frame.lineno, "line": linecache.getline(frame.filename, frame.lineno).strip()}
     return None
 
 
@@ -167,40 +174,35 @@ class Bound:
     exercise: Exercise
     language: str
 
-    def _note(self, kind: str, heading: str, text: str = "", /, **values) -> Note:
-        values = {name: self._say(value) if isinstance(value, str) else value for name, value in values.items()}
-        return Note(kind, translated(heading, self.language), self._say(text).format(**values) if values else self._say(text))
-
-    def _say(self, text: str) -> str:
-        return translated(text, self.language)
+    def _note(self, kind: str, text: str = "", /, **values) -> Note:
+        text = translated(text, self.language)
+        return Note(kind, translated(KINDS[kind][2], self.language), text.format(**values) if values else text)
 
     def check(self, answer: object) -> Note:
         """Says whether an answer is right, and if not, as precisely as it can, why not."""
         name, function = self.exercise.name, callable(self.exercise.solution)
         if answer is ... or is_stub(answer) or (isinstance(answer, dict) and any(value is ... for value in answer.values())):
-            return self._note("unanswered", "Not answered yet", "ex.{name}.hint() helps, ex.{name}.solution() tells.", name=name)
+            return self._note("unanswered", "ex.{name}.hint() helps, ex.{name}.solution() tells.", name=name)
         if function and not callable(answer):
-            return self._note("wrong", "Not yet", "{name} should be a function, and is {got}.", name=name, got=shown(answer))
+            return self._note("wrong", "{name} should be a function, and is {got}.", name=name, got=shown(answer))
         try:
             self.exercise.verdict(answer)
         except Wrong as wrong:
-            return self._note("wrong", "Not yet", wrong.message, **wrong.values)
+            return self._note("wrong", wrong.message, **wrong.values)
         except Exception as error:  # the learner's, or a judge's that got something nobody thought of
-            what, line = f"{type(error).__name__}: {error}", place(error, answer)
-            if line:
-                return self._note("error", "Your code raised", "{what}\nin {line}", what=what, line=line)
-            return self._note(
-                "wrong", "Not yet", "What {name} returns has not the form that the task asks for ({what}).", name=name, what=what
-            )
-        return self._note("right", "Right")
+            what = f"{type(error).__name__}: {error}"
+            if where := place(error, answer):
+                return self._note("error", "{what}\nin line {number}: {line}", what=what, **where)
+            return self._note("wrong", "What {name} returns has not the form that the task asks for ({what}).", name=name, what=what)
+        return self._note("right")
 
     def hint(self) -> Note:
         """Says how to begin."""
-        return self._note("hint", "Hint", self.exercise.hint)
+        return self._note("hint", self.exercise.hint)
 
     def solution(self) -> Note:
         """Shows one right answer."""
-        return Note("solution", self._say("Solution"), self.exercise.source())
+        return self._note("solution", self.exercise.source())
 
 
 class Chapter:
@@ -212,7 +214,7 @@ class Chapter:
     def __getattr__(self, name: str) -> Bound:
         if name in (known := self.__dict__.get("_exercises", {})):
             return known[name]
-        raise AttributeError(f"This chapter has no exercise {name!r}; it has {', '.join(known)}.")
+        raise AttributeError(say("This chapter has no exercise {name!r}; it has {known}.", name=name, known=", ".join(known)))
 
     def __dir__(self) -> list[str]:
         return list(self._exercises)

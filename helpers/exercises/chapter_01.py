@@ -61,7 +61,7 @@ def f1_by_hand(predictions, labels):
     return 2 * precision * recall / (precision + recall)
 
 
-@f1_by_hand.mistake("Your formula is right, but where nothing was found it divides by zero: return 0.0 there.")
+@f1_by_hand.mistake("Your formula is right, but where TP is 0 it divides by zero: return 0.0 there.")
 def _divides_by_zero(predictions, labels):
     pairs = list(zip(predictions, labels))
     tp, fp, fn = pairs.count((1, 1)), pairs.count((1, 0)), pairs.count((0, 1))

@@ -53,7 +53,7 @@ def test_an_exercise_names_the_mistake_and_then_says_right(notebook):
     cell = notebook.locator(".jp-CodeCell").filter(has_text="ex.majority_scores.check(majority_scores)")
     wrong = "def majority_scores(labels):\n    ones = sum(labels)\n    return ones / len(labels), 2 * ones / (len(labels) + ones)"
     right = exercises.chapter("01").majority_scores.exercise.source()
-    for number, (answer, said) in enumerate([(wrong, "Not yet That is the share of ones."), (right, "Right")]):
+    for number, (answer, said) in enumerate([(wrong, "Not yet: That is the share of ones."), (right, "Right.")]):
         cell.locator(".cm-content").click()
         notebook.keyboard.press("Control+a")
         notebook.keyboard.insert_text(f"{answer}\n\n\nex.majority_scores.check(majority_scores)")

@@ -5,8 +5,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from helpers import words
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 SHARED = ROOT.parent / "shared" / "data"  # the real data sets, where the machine has them
+
+
+@pytest.fixture(autouse=True)
+def english():
+    """Every test begins in English, whatever language the one before has set."""
+    words.speak("en")
 
 
 @pytest.fixture(scope="session")

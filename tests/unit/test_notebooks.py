@@ -2,23 +2,31 @@
 
 import ast
 import re
+import subprocess
+import sys
 import tempfile
 import tomllib
 from pathlib import Path
 
 import nbformat
 import pytest
+from detect_secrets import SecretsCollection
+from detect_secrets.settings import transient_settings
 
 from conftest import ROOT
 from helpers import exercises
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+EDITIONS = NOTEBOOKS + sorted((ROOT / "notebooks" / "zh").glob("*.ipynb"))
+PLUGINS = ("AWSKeyDetector", "BasicAuthDetector", "GitHubTokenDetector", "GitLabTokenDetector", "JwtTokenDetector", "KeywordDetector",
+           "OpenAIDetector", "PrivateKeyDetector", "SlackDetector", "StripeDetector")  # fmt: skip
 URL = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
 
 
-@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.fixture(params=EDITIONS, ids=lambda path: "/".join(path.parts[path.parts.index("notebooks") + 1 :]).removesuffix(".ipynb"))
 def notebook(request):
-    return request.param.stem, nbformat.read(request.param, as_version=4)
+    """Path from the notebooks' folder, without its ending, and the notebook."""
+    return request.param.relative_to(ROOT / "notebooks").with_suffix("").as_posix(), nbformat.read(request.param, as_version=4)
 
 
 def code(cells):
@@ -60,7 +68,7 @@ def test_code_fits_the_page(notebook):
 
 def test_the_core_path_has_at_most_45_cells(notebook):
     name, book = notebook
-    end = next(i for i, cell in enumerate(book.cells) if re.search(r"^## Recap", cell.source, re.M))
+    end = next(i for i, cell in enumerate(book.cells) if re.search(r"^## (Recap|小结)", cell.source, re.M))
     assert end <= 45, f"{name}: {end} cells before the recap"
 
 
@@ -91,7 +99,7 @@ def test_links_inside_the_notebook_and_the_repository_resolve(notebook):
         if target.startswith("#"):
             assert target[1:] in anchors, f"{name}: no heading for {target}"
         elif not target.startswith("http"):
-            assert (ROOT / "notebooks" / target).exists(), f"{name}: {target} leads nowhere"
+            assert ((ROOT / "notebooks" / name).parent / target).exists(), f"{name}: {target} leads nowhere"
 
 
 def test_settings_are_looked_up_and_never_the_profile(notebook):
@@ -107,8 +115,50 @@ def test_every_figure_is_described_for_those_who_cannot_see_it(notebook):
     assert figures and not silent, f"{name}: the figures of cells {silent} have no alt text"
 
 
+def test_data_sets_are_named_with_their_owner(notebook):
+    name, book = notebook
+    for i, cell in code(book.cells):
+        bare = re.findall(r"""(?:load_dataset|from_pretrained)\(\s*["']([\w.-]+)["']""", cell.source)
+        assert not bare, f"{name}: cell {i} loads {bare}, which today's libraries no longer find"
+
+
+def test_nothing_that_looks_like_a_password_stands_in_a_notebook(notebook, tmp_path):
+    name, book = notebook
+    planted = book.copy() | {"cells": [*book.cells, nbformat.v4.new_code_cell('token = "hf_' + "aB3" * 12 + '"')]}
+    for expected, found in ((0, secrets(book, tmp_path)), (1, secrets(nbformat.from_dict(planted), tmp_path))):
+        assert len(found) == expected, f"{name}: {found}"
+
+
+def secrets(book, folder) -> list[str]:
+    """What detect-secrets finds in the cells and their text outputs, and access tokens of the Hub, which it does not know."""
+    said = [cell.source for cell in book.cells]
+    for cell in book.cells:
+        for output in cell.get("outputs", []):
+            said += [
+                output.get("text", ""),
+                *(str(value) for kind, value in output.get("data", {}).items() if not kind.startswith("image/")),
+            ]
+    file = folder / "notebook.txt"
+    file.write_text("\n".join(said), encoding="utf-8")
+    found = SecretsCollection()
+    with transient_settings({"plugins_used": [{"name": plugin} for plugin in PLUGINS]}):
+        found.scan_file(str(file))
+    return [f"{secret.type} in line {secret.line_number}" for _, secret in found] + re.findall(r"\bhf_[A-Za-z0-9]{30,}", file.read_text())
+
+
+def test_ruff_accepts_the_code():
+    subprocess.run([sys.executable, "-m", "ruff", "check", "-q", "notebooks"], cwd=ROOT, check=True)
+
+
+def test_no_file_of_ours_asks_for_remote_code_or_unpickles():
+    for path in [*EDITIONS, *(file for folder in ("helpers", "lab", "bench") for file in (ROOT / folder).rglob("*.py"))]:
+        text = path.read_text(encoding="utf-8")
+        for call in ("trust_remote_code", "pickle.load", "weights_only=False", "pytorch_model.bin"):
+            assert call not in text, f"{path.relative_to(ROOT)}: {call}"
+
+
 def test_the_setup_cell_is_the_same_in_every_chapter():
-    cells = {nbformat.read(path, as_version=4).cells[1].source for path in NOTEBOOKS}
+    cells = {nbformat.read(path, as_version=4).cells[1].source for path in EDITIONS}
     assert len(cells) == 1 and "\n    !git clone" in cells.pop()
 
 
@@ -116,8 +166,9 @@ def test_each_exercise_is_asked_and_none_is_answered(notebook):
     name, book = notebook
     said = [str(output) for _, cell in code(book.cells) for output in cell.outputs]
     everything = "\n".join([cell.source for cell in book.cells] + said)
-    for bound in exercises.chapter(name[:2]):
+    language, unanswered = ("zh", "… 尚未作答") if name.startswith("zh/") else ("en", "… Not answered yet")
+    for bound in exercises.chapter(name.removeprefix("zh/")[:2], language):
         (cell,) = [cell for _, cell in code(book.cells) if cell.source.endswith(f"ex.{bound.exercise.name}.check({bound.exercise.name})")]
-        assert cell.outputs[-1].data["text/plain"].startswith("… Not answered yet"), bound.exercise.name
+        assert cell.outputs[-1].data["text/plain"].startswith(unanswered), bound.exercise.name
         body = bound.exercise.source().partition("\n")[2] or bound.exercise.source()
         assert body not in everything, f"{name} gives {bound.exercise.name} away"
