@@ -23,7 +23,7 @@ def refresh(path: Path) -> None:
     without_controls(notebook)
     notebook.metadata = {name: value for name, value in notebook.metadata.items() if name in KEPT}
     for cell in notebook.cells:
-        cell.metadata = {name: value for name, value in cell.metadata.items() if name in ("tags", "alt")}
+        cell.metadata = {name: value for name, value in cell.metadata.items() if name in ("tags", "alt", "translates")}
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
     nbformat.write(notebook, path)
