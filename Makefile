@@ -16,13 +16,13 @@ READY  := $(VENV)/.ready
 # "03" stands for 03_imdb_domain_adaptation
 NAMES  := $(foreach c,$(CHAPTERS),$(or $(basename $(notdir $(wildcard $(BOOKS)/$(c).ipynb $(BOOKS)/$(c)_*.ipynb))),$(error no chapter $(c))))
 DONE   := $(NAMES:%=$(OUT)/%.json)
-SOURCES := $(wildcard helpers/*.py helpers/*/*.py tests/notebooks/run.py lab/corpora/*/* lab/checkpoints/*/* lab/metrics/*/*.py)
+SOURCES := $(wildcard helpers/*.py helpers/*.json helpers/*/*.py tests/notebooks/run.py lab/corpora/*/* lab/checkpoints/*/* lab/metrics/*/*.py)
 PIP_ARGS ?=
 
 export TOKENIZERS_PARALLELISM ?= false
 
 .PRECIOUS: $(OUT)/.asked-%
-.PHONY: run chapters test browser nightly outputs zh solutions jupyter study bench canary clean FORCE
+.PHONY: run chapters test browser nightly outputs zh solutions jupyter study bench site canary clean FORCE
 .DELETE_ON_ERROR:
 
 run: $(READY)
@@ -34,9 +34,10 @@ chapters: $(DONE)
 $(OUT)/%.json: $(BOOKS)/%.ipynb $(SOURCES) $(OUT)/.asked-% | $(READY)
 	@$(PY) tests/notebooks/run.py $< --out "$(OUT)" --profile $(PROFILE) $(ARGS)
 
-# what a chapter was last run with; rewritten only when that changes, so that Make knows which chapters are stale
+# what a chapter was last run with; rewritten only when that changes or its figures are damaged, so that Make knows which chapters are stale
 $(OUT)/.asked-%: FORCE
 	@mkdir -p "$(OUT)"
+	@test ! -e "$(OUT)/$*.json" || $(PY) -m json.tool "$(OUT)/$*.json" /dev/null 2>/dev/null || rm -f $@
 	@echo '$(BOOKS) $(PROFILE) $(ARGS)' | cmp -s - $@ || echo '$(BOOKS) $(PROFILE) $(ARGS)' > $@
 
 test: $(READY)  # two kernels side by side: with more than one thread each they wait for each other on two cores
@@ -80,6 +81,13 @@ canary:  # everything on the newest releases; what failed stands in build/canary
 
 bench: $(READY)  # the tutorials' way beside this course's: build/bench; DATA="my/reviews my/pairs" for others than the bundled ones
 	$(PY) -m bench --out "$(OUT)/bench" $(if $(DATA),--data $(DATA))
+
+site: $(VENV)/.site-ready  # both editions, with the outputs they keep, and the API of helpers: build/site
+	$(PY) site/build.py
+
+$(VENV)/.site-ready: $(READY)
+	@$(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c $(CONSTRAINTS) -e '.[site]'
+	@touch $@
 
 $(READY): requirements.txt $(CONSTRAINTS) pyproject.toml
 	@test -x $(PY) || { echo "Making $(VENV) …"; $(PYTHON) -m venv $(VENV); }

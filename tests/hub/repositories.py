@@ -2,7 +2,9 @@
 
 import hashlib
 import re
+import shutil
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 NAME = re.compile(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?", re.ASCII)  # stricter than the client's own check, as the Hub's is
@@ -41,26 +43,46 @@ class Repository:
         (root / kind / repo_id).mkdir(parents=True, exist_ok=True)
         return new
 
-    def files(self) -> dict[str, bytes]:
+    def files(self) -> dict[str, Path]:
         paths = sorted(path for path in self.folder.rglob("*") if path.is_file())
-        return {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in paths}
+        return {path.relative_to(self.folder).as_posix(): path for path in paths}
 
     @property
     def revision(self) -> str:
-        sums = [(name, hashlib.sha256(content).hexdigest()) for name, content in self.files().items()]
+        sums = [(name, sha256(path)) for name, path in self.files().items()]
         return hashlib.sha1(repr(sums).encode()).hexdigest()
 
-    def write(self, name: str, content: bytes) -> None:
+    def write(self, name: str, content: bytes | Path) -> None:
+        """Writes what it is given, or what is in the file that it is given."""
         path = self.folder / name
         if ".." in path.parts or Path(name).is_absolute():
             raise Refusal(400, f"{name} lies outside the repository")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        if isinstance(content, Path):
+            shutil.copyfile(content, path)
+        else:
+            path.write_bytes(content)
 
 
-def entry(files: dict[str, bytes], name: str) -> dict:
+def sha256(path: Path) -> str:
+    return _checksum(path, "sha256", path.stat().st_size, path.stat().st_mtime_ns)
+
+
+def git_id(path: Path) -> str:
+    """Checksum of a file as git has it."""
+    return _checksum(path, "git", path.stat().st_size, path.stat().st_mtime_ns)
+
+
+@cache
+def _checksum(path: Path, kind: str, size: int, changed: int) -> str:
+    """Remembered as long as the file stays as it is: weights are read once, not at each request."""
+    begin = hashlib.sha256 if kind == "sha256" else lambda: hashlib.sha1(b"blob %d\0" % size)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, begin).hexdigest()
+
+
+def entry(files: dict[str, Path], name: str) -> dict:
     """A line of a listing; a name that is no file is a folder."""
     if name not in files:
         return {"type": "directory", "path": name, "oid": "0" * 40, "size": 0}
-    oid = hashlib.sha1(b"blob %d\0" % len(files[name]) + files[name]).hexdigest()  # as git has it
-    return {"type": "file", "path": name, "oid": oid, "size": len(files[name])}
+    return {"type": "file", "path": name, "oid": git_id(files[name]), "size": files[name].stat().st_size}

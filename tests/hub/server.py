@@ -10,17 +10,23 @@ files as they are now: the revision is a checksum of them.
 import base64
 import hashlib
 import json
+import os
 import re
+import shutil
 import sys
+import tempfile
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from repositories import LARGE, Refusal, Repository, entry
+from repositories import LARGE, Refusal, Repository, entry, sha256
+
+LOOPBACK = Path(__file__).parent / "loopback"
+PIECE = 2**20  # bytes of a file in memory at a time
 
 
 @dataclass
@@ -44,7 +50,8 @@ class Hub:
     commits: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self):
-        self.large: dict[str, bytes] = {}  # by SHA-256; empty while it is announced and not yet there
+        self.large: dict[str, Path | None] = {}  # by SHA-256; None while it is announced and not yet there
+        self.large_files = tempfile.TemporaryDirectory()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Answer,), {"hub": self}))
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -52,6 +59,13 @@ class Hub:
     def close(self) -> None:
         self.server.shutdown()
         self.server.server_close()
+        self.large_files.cleanup()
+
+    def environment(self, home: Path, token: str | None = None) -> dict[str, str]:
+        """For a client's process: ours, but this Hub, an empty cache at `home`, and no other host (`loopback/sitecustomize.py`)."""
+        ours = {name: value for name, value in os.environ.items() if not re.match("HF_|HUGGING_FACE|.*_PROXY$", name, re.IGNORECASE)}
+        here = {"HF_ENDPOINT": self.url, "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(home), "PYTHONPATH": str(LOOPBACK)}
+        return ours | here | ({"HF_TOKEN": token} if token else {})
 
     def page(self, kind: str, repo_id: str) -> str:
         return f"{self.url}/{repo_id}" if kind == "models" else f"{self.url}/{kind}/{repo_id}"
@@ -68,7 +82,10 @@ class Answer(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         url = urlsplit(self.path)
-        path, self.query, self.body = unquote(url.path), parse_qs(url.query), self.read_body()
+        path, self.query, self.body = unquote(url.path), parse_qs(url.query), tempfile.SpooledTemporaryFile(PIECE)
+        for piece in self.pieces():
+            self.body.write(piece)
+        self.body.seek(0)
         self.hub.requests.append(f"{self.command} {path}")
         try:
             found = next(((name, fit) for name, pattern in ROUTES.items() if (fit := re.fullmatch(pattern, path))), None)
@@ -81,28 +98,34 @@ class Answer(BaseHTTPRequestHandler):
             pass  # the client was killed
         except Exception as error:
             self.send(500, {"error": repr(error)})
+        finally:
+            self.body.close()
 
     do_GET = do_HEAD = do_POST = do_PUT = answer
 
-    def read_body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding") != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        pieces = []
-        while size := int(self.rfile.readline(), 16):
-            pieces.append(self.rfile.read(size))
+    def pieces(self) -> Iterator[bytes]:
+        """What the client sends, piece by piece."""
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            while size := int(self.rfile.readline(), 16):
+                yield self.rfile.read(size)
+                self.rfile.readline()
             self.rfile.readline()
-        self.rfile.readline()
-        return b"".join(pieces)
+        left = int(self.headers.get("Content-Length", 0))
+        while left and (piece := self.rfile.read(min(left, PIECE))):
+            left -= len(piece)
+            yield piece
 
-    def send(self, status: int, content: bytes | dict | list = b"", **headers: str) -> None:
-        if not isinstance(content, bytes):
-            content, headers = json.dumps(content).encode(), {"Content-Type": "application/json", **headers}
+    def send(self, status: int, content: dict | list | None = None, **headers: str) -> None:
+        text = b"" if content is None else json.dumps(content).encode()
+        self.send_head(status, len(text), **{"Content-Type": "application/json"}, **headers)
+        if self.command != "HEAD":
+            self.wfile.write(text)
+
+    def send_head(self, status: int, length: int, **headers: str) -> None:
         self.send_response(status)
-        for name, value in {"Content-Length": str(len(content)), **headers}.items():
+        for name, value in {"Content-Length": str(length), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
 
     def check_token(self, owner: str | None = None) -> None:
         if self.headers.get("Authorization") != f"Bearer {self.hub.token}":
@@ -120,7 +143,7 @@ class Answer(BaseHTTPRequestHandler):
         self.send(200, {"errors": [], "warnings": []})
 
     def create(self) -> None:
-        wish = json.loads(self.body)
+        wish = json.load(self.body)
         owner = wish.get("organization") or self.hub.user
         self.check_token(owner)
         kind, repo_id = (wish.get("type") or "model") + "s", f"{owner}/{wish['name']}"
@@ -151,7 +174,7 @@ class Answer(BaseHTTPRequestHandler):
     def paths(self, kind: str, repo_id: str) -> None:
         files = Repository.find(self.hub.root, kind, repo_id).files()
         is_json = "json" in self.headers.get("Content-Type", "")
-        wanted = json.loads(self.body)["paths"] if is_json else parse_qs(self.body.decode()).get("paths", [])
+        wanted = json.load(self.body)["paths"] if is_json else parse_qs(self.body.read().decode()).get("paths", [])
         there = [name for name in wanted if name in files or any(other.startswith(f"{name}/") for other in files)]
         self.send(200, [entry(files, name) for name in there])
 
@@ -160,45 +183,54 @@ class Answer(BaseHTTPRequestHandler):
         head = {"X-Repo-Commit": repository.revision, "Accept-Ranges": "bytes"}
         if revision not in ("main", repository.revision):
             raise Refusal(404, f"There is no revision {revision}", "RevisionNotFound")
-        content = repository.files().get(name)
-        if content is None:
+        path = repository.files().get(name)
+        if path is None:
             raise Refusal(404, f"There is no file {name}", "EntryNotFound")
-        head["ETag"] = f'"{hashlib.sha256(content).hexdigest()}"'
+        head["ETag"] = f'"{sha256(path)}"'
+        status, start, size = 200, 0, path.stat().st_size
+        end = size - 1
         if part := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
-            start, end = int(part[1]), min(int(part[2] or len(content)), len(content) - 1)
-            return self.send(206, content[start : end + 1], **head, **{"Content-Range": f"bytes {start}-{end}/{len(content)}"})
-        self.send(200, content, **head)
+            status, start, end = 206, int(part[1]), min(int(part[2] or size), size - 1)
+            head["Content-Range"] = f"bytes {start}-{end}/{size}"
+        self.send_head(status, end + 1 - start, **head)
+        if self.command != "HEAD" and size:
+            with path.open("rb") as file:
+                self.connection.sendfile(file, start, end + 1 - start)
 
     # -- Pushing: how each file is to come, the large ones, then the commit ------------------------------------------
 
     def plan_upload(self, kind: str, repo_id: str) -> None:
         self.check_token(repo_id.split("/")[0])
         Repository.find(self.hub.root, kind, repo_id)
-        names = [file["path"] for file in json.loads(self.body)["files"]]
+        names = [file["path"] for file in json.load(self.body)["files"]]
         modes = {name: "lfs" if name.endswith(LARGE) else "regular" for name in names}
         self.send(200, {"files": [{"path": name, "uploadMode": mode, "shouldIgnore": False} for name, mode in modes.items()]})
 
     def announce_large(self, kind: str | None, repo_id: str) -> None:
         self.check_token(repo_id.split("/")[0])
-        files = [{"oid": file["oid"], "size": file["size"]} for file in json.loads(self.body)["objects"]]
+        files = [{"oid": file["oid"], "size": file["size"]} for file in json.load(self.body)["objects"]]
         for file in files:
-            if not self.hub.large.setdefault(file["oid"], b""):  # what is there already need not come again
+            if self.hub.large.setdefault(file["oid"]) is None:  # what is there already need not come again
                 file["actions"] = {"upload": {"href": f"{self.hub.url}/large/{file['oid']}"}}
         self.send(200, {"transfer": "basic", "objects": files})
 
     def take_large(self, oid: str) -> None:
         if oid not in self.hub.large:
             raise Refusal(401, "Announce it first")  # no token: to know the address is the permission
-        if hashlib.sha256(self.body).hexdigest() != oid:
+        if hashlib.file_digest(self.body, "sha256").hexdigest() != oid:
             raise Refusal(400, "The checksum is another one")
-        self.hub.large[oid] = self.body
+        self.body.seek(0)
+        path = Path(self.hub.large_files.name) / oid
+        with path.open("wb") as file:
+            shutil.copyfileobj(self.body, file)
+        self.hub.large[oid] = path
         self.send(200)
 
     def commit(self, kind: str, repo_id: str) -> None:
         self.check_token(repo_id.split("/")[0])
         repository = Repository.find(self.hub.root, kind, repo_id)
         self.hub.before_commit(repo_id)
-        for line in map(json.loads, self.body.splitlines()):
+        for line in map(json.loads, self.body):
             value = line["value"]
             match line["key"]:
                 case "header":

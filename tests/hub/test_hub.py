@@ -4,7 +4,6 @@ The libraries read HF_ENDPOINT when they are imported, so it must be set before 
 """
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -33,11 +32,9 @@ def hub(tmp_path):
 @pytest.fixture
 def client(hub, tmp_path):
     """Runs Python with arguments; the Hub is the local one, and nothing else of the Hub's client is inherited."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING_FACE"))}
-    here = {"HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"}
 
     def run(*words, token=TOKEN):
-        environment = inherited | here | ({"HF_TOKEN": token} if token else {})
+        environment = hub.environment(tmp_path / "home", token) | {"OMP_NUM_THREADS": "1"}
         command = [sys.executable, *map(str, words)]
         return subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -85,7 +82,7 @@ def test_each_epoch_is_pushed_and_the_last_comes_back_the_same(hub, client, mate
 
     files = Repository.find(hub.root, "models", "learner/mine").files()
     assert {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "README.md"} <= files.keys()
-    card = files["README.md"].decode()
+    card = files["README.md"].read_text(encoding="utf-8")
     assert "# learner/mine" in card and 'model="learner/mine"' in card and "reviews" in card
     assert len(re.findall(r"^\| \d+ \| \d+ \| \d+\.\d\d \| [\d,]+ \|$", card, re.MULTILINE)) == EPOCHS + 1  # and before the first
     assert re.search(r"\{\w*\}", re.sub(r"```.*?```", "", card, flags=re.DOTALL)) is None  # nothing left to fill in
@@ -169,6 +166,30 @@ def test_data_sets_and_metrics_load_by_their_ids(hub, client):
     rows = [json.loads(line) for line in (ROOT / "lab" / "corpora" / "reviews" / "test.jsonl").read_text(encoding="utf-8").splitlines()]
     assert sizes == {"train": 300, "test": 100, "unsupervised": 150} and text == rows[0]["text"] and labels == ["neg", "pos"]
     assert figures == {"accuracy": 0.75, "f1": pytest.approx(0.8)}
+
+
+ABROAD = """
+import socket, sys, urllib.request
+udp = socket.socket(type=socket.SOCK_DGRAM)
+for call in (
+    lambda: urllib.request.urlopen("http://example.org"),
+    lambda: socket.create_connection(("192.0.2.1", 80)),
+    lambda: udp.sendto(b"", ("192.0.2.2", 80)),
+    lambda: urllib.request.urlopen(sys.argv[1] + "/api/models/course/none"),
+):
+    try:
+        call()
+    except OSError as error:
+        print(error)
+"""
+
+
+def test_a_client_reaches_this_machine_alone_and_what_it_tried_is_noted(hub, tmp_path):
+    environment = hub.environment(tmp_path / "home") | {"LOOPBACK_REFUSED": str(tmp_path / "refused")}
+    done = subprocess.run([sys.executable, "-c", ABROAD, hub.url], env=environment, stdout=subprocess.PIPE, text=True)
+    *abroad, here = done.stdout.splitlines()
+    assert len(abroad) == 3 and all("is another machine" in line for line in abroad) and "404" in here
+    assert (tmp_path / "refused").read_text().split() == ["example.org", "192.0.2.1", "192.0.2.2"]
 
 
 # -- The server itself -----------------------------------------------------------------------------------------------

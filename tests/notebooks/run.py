@@ -17,8 +17,21 @@ import nbformat
 import papermill
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
+from papermill.iorw import LocalHandler, papermill_io
 
 from helpers.results import recorded, without_controls
+
+WAYS_OUT = {  # what the report of an error contains: what to do
+    "No space left on device|Disk quota exceeded": "The disk is full: free some space, and the same command goes on with this chapter.",
+    "Permission denied|Read-only file system": "Name a folder that you may write to: OUT=… of make, --out of this program.",
+    "DeadKernelError": "Kernels die mostly for want of memory: lower batch_size or max_train_samples, or close other programs.",
+    "[Tt]imeout|[Tt]imed out|RemoteProtocolError|ConnectError|HTTPStatusError|HfHubHTTPError": (
+        "The network or the Hub gave out on the way: run the same command again, which fetches only what is missing, "
+        "or take the lab profile, which needs no network."
+    ),
+}
+TOLD = re.compile(r"^(?:\w+\.)*(\w+(?:Error|Exception|Invalid|Timeout)): .+$", re.MULTILINE)  # how a traceback ends each of its errors
+COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 
 def value_of(text: str) -> object:
@@ -52,16 +65,45 @@ def place(cells: list, index: int) -> str:
     return f"cell [{number}] ({heading(cells, index)})"
 
 
-def failure(executed: Path, error: Exception) -> str:
-    """One sentence: which cell, under which heading, and why."""
-    cells = nbformat.read(executed, as_version=4).cells if executed.exists() else []
-    started = [i for i, c in enumerate(cells) if c.metadata.get("papermill", {}).get("start_time")]
+def reason(error: Exception) -> str:
+    """What went wrong, what it began with where libraries said it again in other words, and a way out where one is known."""
+    told = [f"{type(error).__name__}: {error}"]
     if isinstance(error, PapermillExecutionError):
-        index, why = error.cell_index + 2, f"{error.ename}: {error.evalue}"  # papermill has put two notes above the cell
-    else:  # a kernel that died, an output file that could not be written
-        index, why = max(started, default=0), f"{type(error).__name__}: {error}"
-    where = f"in {place(cells, index)}" if started else "before the first cell"
-    return f"{executed.stem} failed {where}: {why}\nThe partly executed notebook: {executed}"
+        chain = [found[0] for found in TOLD.finditer(COLOUR.sub("", "\n".join(error.traceback))) if found[1] != error.ename]
+        told = [f"{error.ename}: {error.evalue}", *(f"It began with {first}" for first in chain[:1])]
+    ways = [way for said, way in WAYS_OUT.items() if re.search(said, "\n".join(told))]
+    return "\n".join([*told, *ways[:1]])
+
+
+def failure(executed: Path, error: Exception) -> str:
+    """Which cell, under which heading, why, and what to do."""
+    cells = nbformat.read(executed, as_version=4).cells if executed.exists() else []
+    status = {i: cell.metadata.papermill.status for i, cell in enumerate(cells) if cell.metadata.get("papermill", {}).get("start_time")}
+    index = max(status, default=0)  # it ran when its kernel died or the notebook could not be written
+    if isinstance(error, PapermillExecutionError):
+        index = error.cell_index + 2  # papermill has put two notes above the cell
+    where = f"in {place(cells, index)}" if status else "before the first cell"
+    if status and index == len(cells) - 1 and status[index] == "completed":
+        where = "after the last cell"
+    kept = f"\nThe partly executed notebook: {executed}" if status else ""
+    return f"{executed.stem} failed {where}: {reason(error)}{kept}"
+
+
+def write(path: Path, text: str) -> None:
+    """Writes beside and renames: a kill or a full disk leaves what was there, or nothing, never a half."""
+    beside = path.with_name(f"{path.name}.tmp")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+class Whole(LocalHandler):
+    """Writes papermill's notebook, which is saved after each cell."""
+
+    def write(self, buf, path):
+        write(Path(path), buf)
 
 
 def main() -> int:
@@ -73,23 +115,30 @@ def main() -> int:
     args = parser.parse_args()
     given = {name: value_of(value) for name, value in args.p}
     name, out = args.notebook.stem, args.out.resolve()
-    for suffix in ("html", "json"):  # of an earlier run, which the summary would take for this one's
-        (out / f"{name}.{suffix}").unlink(missing_ok=True)
-    check_parameters(args.notebook, given)
-
-    out.mkdir(parents=True, exist_ok=True)
     executed = out / f"{name}.ipynb"
     parameters = {"profile": args.profile, "output_dir": str(out / "output" / name)} | given
-    print(f"{name} …", file=sys.stderr)
-    began = time.time()
     try:
-        papermill.execute_notebook(
-            str(args.notebook), str(executed), parameters=parameters, cwd=str(args.notebook.parent),
-            kernel_name="python3", progress_bar=True, request_save_on_cell_execute=True,
-        )  # fmt: skip
+        for suffix in ("html", "json"):  # of an earlier run, which the summary would take for this one's
+            (out / f"{name}.{suffix}").unlink(missing_ok=True)
+        check_parameters(args.notebook, given)
+        print(f"{name} …", file=sys.stderr)
+        out.mkdir(parents=True, exist_ok=True)
+        executed.unlink(missing_ok=True)  # as the two above: a failure would look for its cell there
+        return execute(args.notebook, executed, parameters, given)
     except Exception as error:  # whatever went wrong, the reader needs the cell and the reason, not papermill's own traceback
-        print(failure(executed, error), file=sys.stderr)
+        print(f"\n{failure(executed, error)}", file=sys.stderr)  # below the bar
         return 1
+
+
+def execute(source: Path, executed: Path, parameters: dict, given: dict) -> int:
+    """Runs the cells and leaves notebook, page and figures; 1 if some cells never ran."""
+    name, out = executed.stem, executed.parent
+    papermill_io.register(f"{out}{os.sep}", Whole())
+    began = time.time()
+    papermill.execute_notebook(
+        str(source), str(executed), parameters=parameters, cwd=str(source.parent),
+        kernel_name="python3", progress_bar=True, request_save_on_cell_execute=True,
+    )  # fmt: skip
     seconds = time.time() - began
     notebook = nbformat.read(executed, as_version=4)
     pending = [i for i, c in enumerate(notebook.cells) if c.cell_type == "code" and c.source.strip() and c.execution_count is None]
@@ -97,10 +146,10 @@ def main() -> int:
         print(f"{name} failed: {place(notebook.cells, pending[0])} and those below never ran.", file=sys.stderr)
         return 1
     without_controls(notebook)
-    nbformat.write(notebook, executed)
-    resources = {"metadata": {"path": str(args.notebook.parent)}}  # where the notebook's pictures lie
+    write(executed, nbformat.writes(notebook))
+    resources = {"metadata": {"path": str(source.parent)}}  # where the notebook's pictures lie
     html, _ = HTMLExporter(embed_images=True).from_notebook_node(notebook, resources=resources)
-    (out / f"{name}.html").write_text(html, encoding="utf-8")
+    write(out / f"{name}.html", html)
     result = {
         "chapter": name,
         "seconds": round(seconds, 1),
@@ -108,9 +157,7 @@ def main() -> int:
         "parameters": given,
         "figures": recorded(notebook),
     }
-    beside = out / f"{name}.json.tmp"
-    beside.write_text(json.dumps(result, indent=1), encoding="utf-8")
-    os.replace(beside, out / f"{name}.json")
+    write(out / f"{name}.json", json.dumps(result, indent=1))
     return 0
 
 

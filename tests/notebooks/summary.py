@@ -27,10 +27,10 @@ def verdict(value: float, band: list[float] | None, judged: bool) -> str:
 
 def rows_of(name: str, out: Path, bands: dict) -> list[dict]:
     """One row a figure; one row saying so for a chapter that did not finish."""
-    file = out / f"{name}.json"
-    if not file.exists():
+    try:
+        run = json.loads((out / f"{name}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # there is none, or none that can be read
         return [{"chapter": name, "seconds": None, "figure": None, "value": None, "band": None, "verdict": "FAIL: did not finish"}]
-    run = json.loads(file.read_text(encoding="utf-8"))
     own = bands.get(run["profile"], {}).get(name, {})
     rows = []
     for figure, value in (run["figures"] or {"(none recorded)": None}).items():
@@ -54,6 +54,20 @@ def texts(row: dict) -> list[str]:
     return [row["chapter"], seconds, row["figure"] or "", value, band, row["verdict"]]
 
 
+def write(rows: list[dict], out: Path) -> Path:
+    """Leaves summary.json and the page, and returns where that is."""
+    (out / "summary.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    table = []
+    for row in rows:
+        cells = [html.escape(text) for text in texts(row)]
+        if (out / f"{row['chapter']}.html").exists():
+            cells[0] = f'<a href="{cells[0]}.html">{cells[0]}</a>'
+        table.append("<tr>" + "".join(f"<td{' class=n' if i in (1, 3) else ''}>{cell}</td>" for i, cell in enumerate(cells)) + "</tr>")
+    page = out / "index.html"
+    page.write_text(PAGE.format(rows="\n".join(table)), encoding="utf-8")
+    return page
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("chapters", nargs="+")
@@ -61,22 +75,15 @@ def main() -> int:
     args = parser.parse_args()
     bands = tomllib.loads(BANDS.read_text(encoding="utf-8"))
     rows = [row for name in args.chapters for row in rows_of(name, args.out, bands)]
-    (args.out / "summary.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
-
-    table = []
-    for row in rows:
-        cells = [html.escape(text) for text in texts(row)]
-        if (args.out / f"{row['chapter']}.html").exists():
-            cells[0] = f'<a href="{cells[0]}.html">{cells[0]}</a>'
-        table.append("<tr>" + "".join(f"<td{' class=n' if i in (1, 3) else ''}>{cell}</td>" for i, cell in enumerate(cells)) + "</tr>")
-    page = args.out / "index.html"
-    page.write_text(PAGE.format(rows="\n".join(table)), encoding="utf-8")
-
     lines = [["chapter", "time", "figure", "value", "band", "verdict"], *(texts(row) for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(6)]
     for line in lines:
         print("  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip())
-    print(f"Summary page: {page}")
+    try:
+        print(f"Summary page: {write(rows, args.out)}")
+    except OSError as error:
+        print(f"There is no summary page ({error}): free some disk space, or name a folder that you may write to (OUT=…).")
+        return 1
     return int(any(row["verdict"].startswith("FAIL") for row in rows))
 
 

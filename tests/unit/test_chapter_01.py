@@ -80,6 +80,12 @@ def test_a_batched_map_with_a_column_of_another_length_names_column_and_lengths(
     ({"label": [0, 2, 1]}, ("train",), "Row 1 of the split 'train' has the label 2"),
     ({}, ("train", "validation"), "no split 'validation', only train"),
     ({name: values[:1] for name, values in PAIRS.items()}, ("train",), "has too few pairs \\(1\\)"),
+    ({"sentence1": ["one", None, "three"]}, ("train",), "Row 1 of the split 'train' has None as its sentence1, where words belong: leave"),
+    ({"sentence2": ["a", "b", "  "]}, ("train",), "Row 2 of the split 'train' has '  ' as its sentence2, where words belong"),
+    ({"sentence2": [1, 2, 3]}, ("train",), "Row 0 of the split 'train' has 1 as its sentence2"),
+    ({"label": [0, None, 1]}, ("train",), "Row 1 of the split 'train' has the label None"),
+    ({"label": ["no", "yes", "yes"]}, ("train",), "Row 0 of the split 'train' has the label 'no', outside the classes"),
+    ({}, ("train",), "The column 'label' has no names for its classes: put a card beside .*as lab/corpora/paraphrases/README.md does"),
 ])  # fmt: skip
 def test_pairs_that_cannot_be_learned_from_are_told(change, splits, message):
     with pytest.raises((KeyError, ValueError), match=message):

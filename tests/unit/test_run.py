@@ -88,11 +88,26 @@ def test_a_failure_takes_away_the_figures_of_an_earlier_run(execute, tmp_path):
     assert [path.name for path in ran.out.iterdir()] == ["01_a.ipynb"]
 
 
-def test_a_kernel_that_dies_is_a_failure_of_the_cell_that_ran(execute):
-    ran = execute("x = 1", "import os; os._exit(1)", "y = 2")
+@pytest.mark.parametrize("death", ["os._exit(1)", "os.kill(os.getpid(), 9)"])
+def test_a_kernel_that_dies_is_a_failure_of_the_cell_that_ran(execute, death):
+    ran = execute("print('kept')", f"import os; {death}", "y = 2")
     assert ran.status == 1
     assert "01_a failed in cell [4] (Training): DeadKernelError" in ran.said
-    assert (ran.out / "01_a.ipynb").exists() and not (ran.out / "01_a.json").exists()
+    assert "\nKernels die mostly for want of memory: lower batch_size or max_train_samples" in ran.said
+    cells = nbformat.read(ran.out / "01_a.ipynb", as_version=4).cells
+    assert [output.text for cell in cells if cell.cell_type == "code" for output in cell.outputs] == ["kept\n"]
+    assert [path.name for path in ran.out.iterdir()] == ["01_a.ipynb"]
+
+
+def test_what_an_error_began_with_is_told_with_a_way_out(execute):
+    ran = execute(
+        "try:\n    raise TimeoutError('timed out')\nexcept TimeoutError as error:\n    raise OSError('Is it a local folder?') from error"
+    )
+    assert (
+        "01_a failed in cell [3] (Training): OSError: Is it a local folder?\n"
+        "It began with TimeoutError: timed out\n"
+        "The network or the Hub gave out on the way: run the same command again"
+    ) in ran.said
 
 
 def test_leaving_by_sys_exit_0_before_the_last_cell_is_a_failure(execute):
@@ -295,6 +310,19 @@ def test_after_an_interruption_only_the_missing_chapter_is_executed(tree):
     assert make(tree, "run").returncode == 0
     after = written(tree)
     assert after["01_a"] == before["01_a"] and after["02_b"] > before["02_b"]
+
+
+def test_damaged_leftovers_of_an_earlier_run_are_made_anew(tree):
+    before, whole = written(tree), (tree / "build" / "01_a.json").read_text()
+    for name in ("01_a.json", "01_a.ipynb", "01_a.html", "02_b.ipynb", "summary.json", "index.html"):
+        file = tree / "build" / name
+        file.write_text(file.read_text()[:20])
+    done = make(tree, "run")
+    assert done.returncode == 0, done.stderr
+    after = written(tree)
+    assert after["01_a"] > before["01_a"] and after["02_b"] == before["02_b"]
+    assert json.loads((tree / "build" / "01_a.json").read_text()).keys() == json.loads(whole).keys()
+    assert done.stdout.count("pass") == 2 and len(json.loads((tree / "build" / "summary.json").read_text())) == 2
 
 
 def test_chapters_selects_by_number(tree):

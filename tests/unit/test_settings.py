@@ -113,6 +113,7 @@ def test_a_gpu_in_the_lab_profile_brings_one_sentence(device, offered, out, monk
         (dict(dataset="./nowhere"), FileNotFoundError, "There is no folder './nowhere' for dataset .* give an existing folder or a Hub id"),
         (dict(checkpoint="/no/such/model"), FileNotFoundError, "There is no folder '/no/such/model' for checkpoint"),
         (dict(dataset="imdb"), FileNotFoundError, "a Hub id such as 'owner/name'"),
+        (dict(output_dir=__file__), OSError, "Nothing can be written to the output folder .*test_settings.py .File exists.: give another"),
     ],
 )
 def test_wrong_parameters_are_told_in_one_sentence(parameters, error, message, out):
