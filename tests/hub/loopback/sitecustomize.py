@@ -21,9 +21,9 @@ def is_here(host: str | bytes) -> bool:
 
 
 def refuse_others(event: str, arguments: tuple) -> None:
-    if event in ("socket.connect", "socket.sendto"):
+    if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
         address = arguments[1]
-    elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"):
         address = arguments
     else:
         return
