@@ -47,7 +47,7 @@ def start_case(setup: Setup):
 
     ways = {name: run(sources[0]) for name, sources in cells.items()}
     ways |= {f"{name} libraries": run(without_helpers(sources[0])) for name, sources in cells.items()}
-    seconds = side_by_side(ways, rounds=setup.size(3, 1), warmup=setup.size(1, 0))
+    seconds = side_by_side(ways, rounds=setup.size(2, 1), warmup=setup.size(1, 0))
     unused = {name: unused_imports(sources) for name, sources in cells.items()}
     for name, needless in unused.items():
         mine, floor = seconds[name], seconds[f"{name} libraries"]

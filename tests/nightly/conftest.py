@@ -11,7 +11,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PERSONAL = ("HF_", "HUGGING_FACE", "XDG_", "JUPYTER_", "IPYTHON", "MPL", "MAKE", "MFLAGS", "CHAPTERS", "PROFILE", "EDITION", "ARGS", "OUT")
+SET_HERE = tuple("HF_ HUGGING_FACE XDG_ JUPYTER_ IPYTHON MPL MAKE MFLAGS CHAPTERS PROFILE EDITION VERSIONS ARGS OUT".split())
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +34,7 @@ def course(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def environment(course) -> dict[str, str]:
     """What a process of the copy starts with: nothing that this user, or the `make` above these tests, has set."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(PERSONAL) and "proxy" not in name.lower()}
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(SET_HERE) and "proxy" not in name.lower()}
     return ours | {"PYTHONPATH": str(course), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
 
 
