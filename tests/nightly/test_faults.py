@@ -13,8 +13,8 @@ import nbformat
 import psutil
 import pytest
 
-SMALL = {"CHAPTERS": "02 03", "ARGS": "-p num_train_epochs 0.2 -p max_train_samples 16"}
-CHAPTERS = ("02_manual_masking", "03_imdb_domain_adaptation")
+SMALL = {"CHAPTERS": "03 04", "ARGS": "-p num_train_epochs 0.2 -p max_train_samples 16"}
+CHAPTERS = ("03_imdb_domain_adaptation", "04_eli5_distilroberta")
 MOMENTS = (0, 1, 10, 25, "page")  # of each chapter: as it begins, so many cells done, as its page is written
 
 
