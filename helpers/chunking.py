@@ -9,7 +9,7 @@ import numpy as np
 from helpers.words import say
 
 NO_WORD = -1  # word id of special tokens; Transformers says None, which no array of integers holds
-AT_ONCE = 100  # texts that the tokenizer takes between two looks at what it made
+AT_ONCE = 250  # texts that the tokenizer takes between two looks at what it made
 
 
 def tokenizing(tokenizer, text_column: str = "text") -> Callable[[dict], dict]:
@@ -74,13 +74,13 @@ def text_to_chunks(tokenizer, chunk_size: int, text_column: str = "text") -> Cal
     """
     _check_tokenizer(tokenizer)
 
-    def encode(texts: list[str]):
-        return tokenizer(texts, return_token_type_ids=False, return_attention_mask=False, verbose=False).encodings
-
     def to_chunks(batch: dict) -> dict[str, np.ndarray]:
         texts, ids, words = _texts(batch, text_column), [], []
+        rust = tokenizer.backend_tokenizer  # itself: `tokenizer(texts)` would write all ids as Python lists first
+        rust.no_truncation()  # which an earlier call of the tokenizer may have left on, as padding
+        rust.no_padding()
         with ThreadPoolExecutor(1) as pool:  # Rust reads the next texts while Python makes arrays of the last
-            for encodings in pool.map(encode, (texts[i : i + AT_ONCE] for i in range(0, len(texts), AT_ONCE))):
+            for encodings in pool.map(rust.encode_batch, (texts[i : i + AT_ONCE] for i in range(0, len(texts), AT_ONCE))):
                 ids.append(_flat(encoding.ids for encoding in encodings))
                 words.append(_flat((NO_WORD if word is None else word for word in encoding.word_ids) for encoding in encodings))
         columns = {"input_ids": np.concatenate(ids), "word_ids": np.concatenate(words)}

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.chunking import NO_WORD, chunk, tokenizing
+from helpers.chunking import NO_WORD, chunk, text_to_chunks, tokenizing
 
 corpora = st.lists(st.lists(st.integers(0, 9999), max_size=40), max_size=30)
 
@@ -41,6 +41,14 @@ def test_tokenizing_keeps_whole_texts_and_their_word_ids(tokenizer):
         assert ids == encoded["input_ids"]
         assert words == [NO_WORD if w is None else w for w in encoded.word_ids()]
     assert len(rows["input_ids"][3]) == 702  # beyond the model's limit, and not cut
+
+
+def test_what_an_earlier_call_cut_or_padded_leaves_no_trace(tokenizer):
+    texts = {"text": ["word " * 700, "A spellbinding remake."]}
+    tokenizer(["one", "two of them"], truncation=True, max_length=8, padding="max_length")
+    once = text_to_chunks(tokenizer, 16)(texts)
+    twice = chunk(tokenizing(tokenizer)(texts), 16)
+    assert {name: rows.tolist() for name, rows in once.items()} == twice
 
 
 @pytest.mark.parametrize("value", [None, 3, ["a"]])
