@@ -13,13 +13,15 @@ from nbclient import NotebookClient
 from helpers.results import without_controls
 
 KEPT = ("kernelspec", "language_info")
+NO_BARS = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
 
 
 def refresh(path: Path) -> None:
     """Runs a notebook and keeps what every machine would show; load reports on stderr hold paths."""
     notebook = nbformat.read(path, as_version=4)
     context = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(notebook, kernel_name="python3", resources=context, record_timing=False, store_widget_state=False).execute()
+    client = NotebookClient(notebook, kernel_name="python3", resources=context, record_timing=False, store_widget_state=False)
+    client.execute(env=os.environ | NO_BARS)
     without_controls(notebook)
     notebook.metadata = {name: value for name, value in notebook.metadata.items() if name in KEPT}
     for cell in notebook.cells:
@@ -30,7 +32,6 @@ def refresh(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    os.environ.update(HF_HUB_DISABLE_PROGRESS_BARS="1", HF_DATASETS_DISABLE_PROGRESS_BARS="1")
     for name in sys.argv[1:]:
         print(name)
         refresh(Path(name))
