@@ -60,6 +60,7 @@ class MaskedChunks(Dataset):
 
     def __init__(self, chunks, collator, seed: int):
         self.chunks, self.collator, self.seed, self.epoch = chunks, collator, seed, 0
+        collator.seed = None  # with one, transformers' collator may put a generator of its own in place of ours
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch

@@ -106,10 +106,15 @@ def freeze_masks(chunks, collator, batch_size: int = 256):
     """
     if getattr(collator, "seed", None) is None:
         raise ValueError(say("Frozen masks need a seed: {collator}(…, seed=42).", collator=type(collator).__name__))
-    collator.generator = torch.Generator().manual_seed(collator.seed)  # transformers' collator makes its own only in a main process
+    seed = collator.seed
+    # As long as it has a seed, transformers' collator may make another generator in each process, and in some cannot
+    collator.seed, collator.generator = None, torch.Generator().manual_seed(seed)
 
     def mask(batch: dict) -> dict:
         rows = [dict(zip(batch, tokens)) for tokens in zip(*batch.values(), strict=True)]
         return {name: masked.numpy() for name, masked in collator(rows).items()}
 
-    return chunks.map(mask, batched=True, batch_size=batch_size, remove_columns=chunks.column_names, load_from_cache_file=False)
+    try:
+        return chunks.map(mask, batched=True, batch_size=batch_size, remove_columns=chunks.column_names, load_from_cache_file=False)
+    finally:
+        collator.seed = seed

@@ -1,6 +1,7 @@
 """nbval: a committed id that is wrong is noticed in every chapter, and what differs by machine is not."""
 
 import configparser
+import json
 import re
 import shutil
 import subprocess
@@ -43,8 +44,8 @@ def test_one_changed_output_in_each_chapter_fails_there_and_nowhere_else(tmp_pat
     for path in CHAPTERS:
         book, (right, wrong) = nbformat.read(path, as_version=4), WRONG[path.stem[:2]]
         cells = [c for c in book.cells if c.cell_type == "code" and "nbval-ignore-output" not in c.metadata.get("tags", [])]
-        (cell,) = [c for c in cells if right in str(c.outputs)]
-        cell.outputs = nbformat.from_dict(eval(repr(cell.outputs).replace(right, wrong)))  # plain lists, dictionaries and strings
+        (cell,) = [c for c in cells if right in json.dumps(c.outputs)]
+        cell.outputs = nbformat.from_dict(json.loads(json.dumps(cell.outputs).replace(right, wrong)))
         nbformat.write(book, tmp_path / path.name)
     shutil.copytree(book_folder / "assets", tmp_path / "assets")
     said = compared(tmp_path, ("-n", "2", "--dist", "loadfile")).stdout

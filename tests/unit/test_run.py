@@ -223,7 +223,7 @@ CHAPTERS = ("01_a", "02_b")
 
 def make(tree: Path, *arguments: str) -> subprocess.CompletedProcess:
     """`make` as from a fresh shell, even where these tests run under `make test ARGS=…`."""
-    ours = ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "CHAPTERS", "PROFILE", "ARGS", "OUT", "PYTHON")
+    ours = ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "CHAPTERS", "EDITION", "PROFILE", "ARGS", "OUT", "PYTHON", "VERSIONS")
     environment = {name: value for name, value in os.environ.items() if name not in ours} | {"PYTHONPATH": str(tree)}
     return subprocess.run(["make", *arguments], cwd=tree, env=environment, capture_output=True, text=True, timeout=100)
 
