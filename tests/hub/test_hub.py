@@ -11,13 +11,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import pytest
+from common import ROOT, tiny_checkpoint
 from repositories import Repository
 from server import Hub
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 TOKEN = "hf_" + "PlantedToken" * 3  # is looked for where it must not be
 EPOCHS = 3
 
@@ -44,13 +43,8 @@ def client(hub, tmp_path):
 @pytest.fixture(scope="module")
 def materials(tmp_path_factory):
     """A tiny checkpoint and all training reviews, as arguments; an epoch takes seconds, an upload a fraction of one."""
-    from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
-
-    folder = tmp_path_factory.mktemp("materials")
-    shape = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, max_position_embeddings=64)
-    BertForMaskedLM(BertConfig(vocab_size=8192, **shape)).save_pretrained(folder / "model")
-    AutoTokenizer.from_pretrained(ROOT / "lab" / "checkpoints" / "mini-bert").save_pretrained(folder / "model")
-    return ["--checkpoint", folder / "model", "--dataset", "lab/corpora/reviews", "--chunk-size", 32, "--batch-size", 4,
+    model = tiny_checkpoint(tmp_path_factory.mktemp("materials") / "model")
+    return ["--checkpoint", model, "--dataset", "lab/corpora/reviews", "--chunk-size", 32, "--batch-size", 4,
             "--num-train-epochs", EPOCHS, "--mixed-precision", "no", "--cpu"]  # fmt: skip
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from common import ROOT, copy_of_course
 
-ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = sorted((ROOT / "notebooks").glob("0*.ipynb"))
 CONTENT = Path("/content")  # where Colab works
 URL = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
@@ -29,12 +29,7 @@ def colab(tmp_path_factory):
     (site / "google" / "colab").mkdir(parents=True)
     (site / "google" / "colab" / "__init__.py").touch()
     (site / "sitecustomize.py").write_text("import google.colab")
-    source = folder / "source"  # what would be pushed next: the files of the working tree that git knows or would take
-    names = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    for name in names.splitlines():
-        if (ROOT / name).exists():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, source / name)
+    source = copy_of_course(folder / "source")
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"]
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
         subprocess.run([*git, *command], cwd=source, check=True)
@@ -47,6 +42,7 @@ def colab(tmp_path_factory):
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
 def test_a_chapter_alone_in_an_empty_folder_fetches_the_course_and_runs(colab, chapter, tmp_path):
     python, environment = colab
+    subprocess.run([python, "-m", "pip", "uninstall", "-qy", "fine-tuning-course"], check=True)  # of the chapter before
     shutil.rmtree(CONTENT / "fine-tuning-course", ignore_errors=True)
     alone = Path(shutil.copy(chapter, tmp_path))
     assert subprocess.run([python, "-c", "import helpers"], cwd=tmp_path, capture_output=True).returncode, "the course is already there"
@@ -57,4 +53,3 @@ def test_a_chapter_alone_in_an_empty_folder_fetches_the_course_and_runs(colab, c
     cells = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells
     assert all(cell.execution_count for cell in cells if cell.cell_type == "code")
     assert (CONTENT / "fine-tuning-course" / "helpers").is_dir()
-    subprocess.run([python, "-m", "pip", "uninstall", "-qy", "fine-tuning-course"], check=True)

@@ -134,7 +134,7 @@ def test_the_trained_model_is_pushed_and_nothing_else(ran, hub):
 
 def test_the_card_tells_of_this_training(ran, hub):
     if not ran.pushed:
-        return
+        pytest.skip("this chapter pushes nothing")
     card = (ran.repository / "README.md").read_text(encoding="utf-8")
     assert f"base_model: {ran.checkpoints[0]}\n" in card
     if ran.chapter == "05_accelerate_loop":

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 import pytest
+from common import forty_reviews, tiny_checkpoint
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 KILLS, SAVE_EVERY, EPOCHS = 20, 3, 20
 
 
@@ -29,17 +29,10 @@ def processes():
 
 @pytest.fixture(scope="module")
 def arguments(tmp_path_factory):
-    """Two layers with dropout, forty reviews: 24 steps an epoch."""
-    from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
-
+    """A tiny model and forty reviews: 24 steps an epoch."""
     folder = tmp_path_factory.mktemp("materials")
-    shape = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, max_position_embeddings=64)
-    BertForMaskedLM(BertConfig(vocab_size=8192, **shape)).save_pretrained(folder / "model")
-    AutoTokenizer.from_pretrained(ROOT / "lab" / "checkpoints" / "mini-bert").save_pretrained(folder / "model")
-    lines = (ROOT / "lab" / "corpora" / "reviews" / "train.jsonl").read_text(encoding="utf-8").splitlines()[:40]
-    (folder / "texts").mkdir()
-    (folder / "texts" / "train.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    given = dict(checkpoint=folder / "model", dataset=folder / "texts", chunk_size=32, batch_size=4, num_train_epochs=EPOCHS)
+    model, texts = tiny_checkpoint(folder / "model"), forty_reviews(folder / "texts")
+    given = dict(checkpoint=model, dataset=texts, chunk_size=32, batch_size=4, num_train_epochs=EPOCHS)
     words = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     return [*words, "--mixed-precision", "no", "--cpu", "--save-every", str(SAVE_EVERY)]
 
@@ -51,7 +44,6 @@ def live(arguments: list[str], diary: Path) -> None:
     from helpers import train
 
     torch.set_num_threads(1)
-    multiprocessing.current_process().name = "MainProcess"  # a collator with a seed takes any other for a worker of a DataLoader
     step = train.train_step
 
     def written_down(run, batch):

@@ -5,42 +5,38 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parent.parent.parent
+from common import ROOT, forty_reviews, tiny_checkpoint
 
 
 @pytest.fixture(scope="module")
 def words(tmp_path_factory):
     """A tiny model and forty reviews, as arguments."""
-    from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
-
     folder = tmp_path_factory.mktemp("materials")
-    shape = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, max_position_embeddings=64)
-    BertForMaskedLM(BertConfig(vocab_size=8192, **shape)).save_pretrained(folder / "model")
-    AutoTokenizer.from_pretrained(ROOT / "lab" / "checkpoints" / "mini-bert").save_pretrained(folder / "model")
-    lines = (ROOT / "lab" / "corpora" / "reviews" / "train.jsonl").read_text(encoding="utf-8").splitlines()[:40]
-    (folder / "texts").mkdir()
-    (folder / "texts" / "train.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    given = {"checkpoint": folder / "model", "dataset": folder / "texts", "chunk-size": 32, "batch-size": 16, "num-train-epochs": 1}
+    model, texts = tiny_checkpoint(folder / "model"), forty_reviews(folder / "texts")
+    given = {"checkpoint": model, "dataset": texts, "chunk-size": 32, "batch-size": 16, "num-train-epochs": 1}
     return [*(f"--{name}={value}" for name, value in given.items()), "--mixed-precision=no", "--no-dropout", "--cpu"]
 
 
 def start(configuration: str, words: list[str], out: Path, *more: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "accelerate.commands.launch", f"--config_file={ROOT / 'configs' / configuration}.yaml", *more]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [*command, "-m", "helpers.train", *words, f"--output-dir={out}"], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
-    )
+    command += ["-m", "helpers.train", *words, f"--output-dir={out}"]
+    with tempfile.NamedTemporaryFile("w", dir=out, prefix="errors-", delete=False) as errors:  # a pipe that nobody reads may fill up
+        return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=errors)
 
 
 def history(out: Path, *launched: subprocess.Popen) -> list[dict]:
     """Evaluations of a training, when all that was launched for it has ended well."""
-    for process in launched:
-        errors = process.communicate(timeout=180)[1]
-        assert process.returncode == 0, errors
+    try:
+        for process in launched:
+            assert process.wait(timeout=180) == 0, [file.read_text() for file in out.glob("errors-*")]
+    finally:
+        for process in launched:
+            process.kill()
     (notes,) = out.glob("checkpoints/step-*/notes.json")
     return json.loads(notes.read_text())["history"]
 

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
+from common import ROOT, fresh_shell, lend_environment
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 RECORD = "from helpers.results import record\n"
 PYTHON3 = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 
@@ -222,9 +222,8 @@ CHAPTERS = ("01_a", "02_b")
 
 
 def make(tree: Path, *arguments: str) -> subprocess.CompletedProcess:
-    """`make` as from a fresh shell, even where these tests run under `make test ARGS=…`."""
-    ours = ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "CHAPTERS", "EDITION", "PROFILE", "ARGS", "OUT", "PYTHON", "VERSIONS")
-    environment = {name: value for name, value in os.environ.items() if name not in ours} | {"PYTHONPATH": str(tree)}
+    """`make` as from a shell of its own, even where these tests run under `make test ARGS=…`."""
+    environment = fresh_shell(PYTHONPATH=str(tree))
     return subprocess.run(["make", *arguments], cwd=tree, env=environment, capture_output=True, text=True, timeout=100)
 
 
@@ -244,11 +243,7 @@ def finished(tmp_path_factory):
     (tree / "tests" / "bands.toml").write_text("[lab.01_a]\nx = [1, 2]\n[lab.02_b]\nx = [1, 2]\n")
     for name in CHAPTERS:
         write_notebook(tree / "notebooks" / f"{name}.ipynb", RECORD + "record(x=1.5)")
-    (tree / ".venv").mkdir()
-    for entry in Path(sys.prefix).iterdir():  # this environment, but with a .ready of its own: newer than all, so nothing is installed
-        if entry.name != ".ready":
-            (tree / ".venv" / entry.name).symlink_to(entry)
-    (tree / ".venv" / ".ready").touch()
+    lend_environment(tree)
     done = make(tree, "run")
     assert done.returncode == 0, done.stderr
     return tree
