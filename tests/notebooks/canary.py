@@ -34,7 +34,7 @@ def broken(log: str) -> list[str]:
     cells = re.findall(r"^FAILED (?:\S*notebooks/)?(\S+\.ipynb)::Cell (\d+)(?: - (.*))?$", log, re.M)
     found = [f"{Path(name).stem}, {place(name, int(number))}: {why}" for name, number, why in cells]
     found += [f"{name}, {where}" for name, where in re.findall(r"^(\w+) failed (?:in )?(.*)$", log, re.M)]
-    return list(dict.fromkeys(found + re.findall(r"^FAILED (tests/\S+.*)$", log, re.M)))
+    return list(dict.fromkeys(found + re.findall(r"^(?:FAILED|ERROR) (tests/\S+.*)$", log, re.M)))
 
 
 def installed(name: str) -> str:
@@ -57,6 +57,7 @@ def report(log: str) -> str | None:
 
 if __name__ == "__main__":
     text = report(Path(sys.argv[1]).read_text(encoding="utf-8", errors="replace"))
+    Path(sys.argv[2]).unlink(missing_ok=True)  # an earlier run's
     if text:
         Path(sys.argv[2]).write_text(text, encoding="utf-8")
     sys.exit(bool(text))

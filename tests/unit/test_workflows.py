@@ -49,6 +49,7 @@ def test_actionlint_finds_nothing():
 LOG = """\
 FAILED notebooks/03_imdb_domain_adaptation.ipynb::Cell 2 - \x1b[91mCell outputs differ\x1b[0m
 FAILED tests/unit/test_masking.py::test_x - AssertionError
+ERROR tests/unit/test_losses.py - ImportError
 05_accelerate_loop failed in cell [7] (2 · The data): KeyError: 'text'
 make: *** [Makefile:38: test] Error 1
 exit 2
@@ -62,6 +63,7 @@ def test_a_broken_release_is_reported_by_notebook_and_cell():
         "Cell outputs differ"
     )
     assert "- 05_accelerate_loop, cell [7] (2 · The data): KeyError: 'text'\n- tests/unit/test_masking.py::test_x" in text
+    assert "\n- tests/unit/test_losses.py - ImportError\n" in text
     assert re.search(r"transformers \d+\.\d+", text)
     assert canary.report("187 passed\nexit 0\n") is None
     assert canary.report("no matching distribution\nexit 2\n").startswith("The newest releases break the setup")
