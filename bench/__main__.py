@@ -1,7 +1,7 @@
 """Measure the tutorials' way beside this course's and hold the figures against their lines.
 
     python -m bench                                             # bundled corpora
-    python -m bench --data ../shared/imdb ../shared/mrpc        # real ones
+    python -m bench --data my/reviews my/pairs                  # real ones
     python -m bench --only chunks collator                      # some cases
 
 prints one table, leaves bench.json and pictures in build/bench, and exits 1 if a line is missed.
@@ -47,8 +47,8 @@ HEADS = ("what", "tutorials", "this course", "unit", "ratio", "floor or ceiling"
 
 
 def case_of(figure: str) -> str:
-    """The case that a figure comes from: ``start_03.seconds`` from ``start``."""
-    name = figure.split(".")[0].split("_")[0]
+    """The case that a figure comes from; ``growth`` makes those of ``streamed`` too."""
+    name = figure.split(".")[0]
     return "growth" if name == "streamed" else name
 
 
@@ -58,6 +58,7 @@ def at_hand(setup: Setup) -> dict[str, bool]:
     return {
         "reviews": setup.folder_with("text") is not None,
         "pairs": setup.folder_with("sentence1") is not None,
+        "cpu": not gpu_here,
         "gpu": gpu_here,
         "hopper": gpu_here and torch.cuda.get_device_capability() >= (9, 0),
     }

@@ -47,7 +47,7 @@ def random_batch(vocabulary: int, rows: int, length: int, device: str) -> dict[s
 
 
 def stepper(model, dtype: torch.dtype = torch.float32) -> Callable[[dict], torch.Tensor]:
-    """This course's training step, without schedule and log: fused AdamW, autocast by device."""
+    """This course's training step, without schedule and log: fused AdamW, autocast to `dtype`."""
     device = next(model.parameters()).device
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
 
@@ -72,7 +72,7 @@ def matrix_flops(model, batch: dict) -> int:
 
 @torch.no_grad()
 def loss_without_dropout(model, batch: dict) -> float:
-    """The loss of the model as it stands, in double figures of float32."""
+    """The loss of the model as it stands, without dropout, in float32."""
     model.eval()
     loss = model(**batch).loss.item()
     model.train()
@@ -140,13 +140,16 @@ def pairs_case(setup: data.Setup):
         torch.manual_seed(0)
         return AutoModelForSequenceClassification.from_pretrained(data.MINI_BERT).to(setup.device)
 
-    first, second = model(), model()
+    first = model()
     with torch.no_grad():  # the same pairs get the same answers
         wide = torch.cat([first.eval()(**_to(batch, setup.device)).logits for batch in padded[: count * 2]])
         narrow = torch.cat([first(**_to(collate(rows[i : i + size]), setup.device)).logits for i in range(0, len(wide), size)])
     assert torch.allclose(wide, narrow, atol=1e-4)
     theirs = tutorials.step(first.train(), torch.optim.AdamW(first.parameters(), lr=1e-5))
-    ours, own = stepper(second.train()), stepper(model().train(), autocast_dtype(setup.device))
+    forms = {"course": torch.float32, "own": autocast_dtype(setup.device)}  # the last ratio is the one that counts
+    if forms["own"] == torch.float32:
+        del forms["own"]
+    steppers = {way: stepper(model().train(), form) for way, form in forms.items()}
 
     def batches(made, i):  # each round its own, spread over the corpus
         return [_to(made[mixed[(i * count + j) % len(made)]], setup.device) for j in range(count)]
@@ -154,13 +157,13 @@ def pairs_case(setup: data.Setup):
     def every(step, made):
         return lambda i: [step(batch) for batch in batches(made, i)]
 
-    ways = {"tutorials": every(theirs, padded), "course": every(ours, grouped), "own": every(own, grouped)}
+    ways = {"tutorials": every(theirs, padded)} | {way: every(step, grouped) for way, step in steppers.items()}
     seconds = side_by_side(ways, rounds)
     places = [sum(batch["input_ids"].numel() for batch in made) for made in (padded, grouped)]
     used = sum(len(row["input_ids"]) for row in rows)
-    for way, form in (("course", "float32"), ("own", str(autocast_dtype(setup.device))[6:])):  # the last ratio is the one that counts
+    for way, form in forms.items():
         yield Row(
-            "pairs", f"classifier of pairs, grouped lengths, batches of {size}, {form}",
+            "pairs", f"classifier of pairs, grouped lengths, batches of {size}, {str(form)[6:]}",
             "pairs/s", rate(count * size, seconds["tutorials"]), rate(count * size, seconds[way]),
             times_faster(seconds["tutorials"], seconds[way]), None, f"no padding at all ({places[0] / used:.2f} times)", used / places[1],
             {"padding_tutorials": 1 - used / places[0], "padding_course": 1 - used / places[1]}, seconds,

@@ -36,7 +36,7 @@ def chunk_case(setup: data.Setup):
     pieces = [texts.select(range(i * count, (i + 1) * count)).flatten_indices() for i in range(rounds)]
     plain = [piece["text"][:] for piece in pieces]
     few = pieces[0].select(range(min(100, count)))
-    assert same_chunks(to_chunks(few, tokenizer), tutorials.chunks(few, tokenizer, SIZE))  # before the first stopwatch
+    assert same_chunks(to_chunks(few, tokenizer), tutorials.chunks(few, tokenizer, SIZE))  # and warm both up
     made = {}
 
     def rust(i):
@@ -48,8 +48,6 @@ def chunk_case(setup: data.Setup):
         "course": lambda i: made.update({("course", i): to_chunks(pieces[i], tokenizer)}),
         "floor": rust,
     }
-    for warm in (lambda: to_chunks(few, tokenizer), lambda: tutorials.chunks(few, tokenizer, SIZE)):
-        warm()
     seconds = side_by_side(ways, rounds, warmup=0)
     assert all(same_chunks(made["course", i], made["tutorials", i]) for i in range(rounds))
     over = times_faster(seconds["course"], seconds["floor"])

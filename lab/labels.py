@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from datasets import Dataset
+from scipy import stats
 from tqdm.auto import tqdm
 from transformers import (
     AutoModelForMaskedLM,
@@ -51,7 +52,7 @@ def reviews(name: str) -> tuple[list[str], Dataset, Dataset]:
 def adapt(name: str, texts: list[str], tokenizer) -> dict[str, Path]:
     """Folders with the two starts, as masked language models."""
     starts = {arm: STARTS / fingerprint() / f"{name}-{arm}" for arm in ARMS}
-    if not (starts["adapted"] / "config.json").exists():
+    if not (starts["adapted"] / "model.safetensors").exists():
         model = AutoModelForMaskedLM.from_pretrained(study.CHECKPOINT, attn_implementation="eager").to(default_device())
         model.save_pretrained(starts["plain"])
         LogitsWhereLabelled(model)
@@ -85,6 +86,7 @@ def classify(start: Path, rows: Dataset, test: Dataset, collator, seed: int) -> 
 
 @torch.no_grad()
 def accuracy(model, test: Dataset, collator, batch_size: int = 50) -> float:
+    """Share of the reviews, 0 to 1, whose label the model predicts."""
     model.eval()
     device, dtype, right = model.device, autocast_dtype(model.device), 0
     for batch in torch.utils.data.DataLoader(test, batch_size, collate_fn=collator):
@@ -117,8 +119,8 @@ def measure(name: str, results: dict) -> None:
 
 
 def interval(differences: list[float]) -> tuple[float, float]:
-    """95% interval of the mean by Student's t, for five values."""
-    half = 2.776 * np.std(differences, ddof=1) / np.sqrt(len(differences))
+    """95% interval of the mean of paired differences, by Student's t."""
+    half = stats.t.ppf(0.975, len(differences) - 1) * np.std(differences, ddof=1) / np.sqrt(len(differences))
     return np.mean(differences) - half, np.mean(differences) + half
 
 
