@@ -39,13 +39,14 @@ def save(accelerator: Accelerator, folder: str | Path, step: int, notes: dict) -
             (beside / NOTES).write_text(json.dumps({"step": step, **notes}))
     except (OSError, RuntimeError, SafetensorError) as error:  # a full disk is one of the three, by who was writing
         shutil.rmtree(beside, ignore_errors=True)
+        last = latest(folder)
+        way_out = (
+            say("the last good one is {latest}: free some disk and resume", latest=last)
+            if last
+            else say("there is none before it: free some disk and start again")
+        )
         raise OSError(
-            say(
-                "The checkpoint of step {step} could not be written ({error}); the last good one is {latest}: free some disk and resume.",
-                step=step,
-                error=error,
-                latest=latest(folder),
-            )
+            say("The checkpoint of step {step} could not be written ({error}); {way_out}.", step=step, error=error, way_out=way_out)
         ) from error
     accelerator.wait_for_everyone()  # all have written
     if accelerator.is_main_process:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import reprlib
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,7 @@ def place(name: str, what: str) -> str:
     path = Path(name).expanduser()
     if (ROOT / path).is_dir():
         return str((ROOT / path).resolve())
-    if path.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1:
+    if name.startswith(".") or not re.fullmatch(r"[\w.-]+/[\w.-]+", name, re.ASCII):  # no name of a repository
         raise FileNotFoundError(
             say(
                 "There is no folder {name!r} for {what} (relative paths count from the repository root); "
@@ -272,6 +273,14 @@ def pairs(dataset, splits: Sequence[str] = ("train", "validation")) -> None:
         )
 
 
+def longest(tokenizer, model, unknown: int = 512) -> int:
+    """Tokens that a model reads at most; `unknown` where its configuration does not tell."""
+    positions = getattr(model.config, "max_position_embeddings", unknown)
+    if model.config.model_type in ("roberta", "camembert", "xlm-roberta"):
+        positions -= model.config.pad_token_id + 1  # their first position comes after that of padding
+    return min(tokenizer.model_max_length, positions)
+
+
 def masked_lm(tokenizer, model, chunk_size: int) -> None:
     """Whether tokenizer and model can fill masks in chunks of a size.
 
@@ -286,16 +295,13 @@ def masked_lm(tokenizer, model, chunk_size: int) -> None:
                 checkpoint=tokenizer.name_or_path,
             )
         )
-    positions = getattr(model.config, "max_position_embeddings", chunk_size)
-    if model.config.model_type in ("roberta", "camembert", "xlm-roberta"):
-        positions -= model.config.pad_token_id + 1  # their first position comes after that of padding
-    longest = min(tokenizer.model_max_length, positions)
-    if chunk_size > longest:
+    limit = longest(tokenizer, model, chunk_size)
+    if chunk_size > limit:
         raise ValueError(
             say(
                 "Chunks of {size} tokens are longer than the {longest} that this model takes: lower chunk_size.",
                 size=chunk_size,
-                longest=longest,
+                longest=limit,
             )
         )
 

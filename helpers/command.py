@@ -1,6 +1,7 @@
 """The command line of `helpers.train`: options to settings, data and model, then the loop, then the model with its card."""
 
 import argparse
+from concurrent import futures
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,7 +104,7 @@ def main(arguments: list[str] | None = None) -> Run:
             share(run, tokenizer, settings, uploads)
 
     train.train(run, folder, options.save_every, each_epoch=share_so_far)
-    sharing.wait(uploads)
+    futures.wait(uploads)  # one that failed is made good by the last, which brings all
     share(run, tokenizer, settings, uploads)
     sharing.wait(uploads)
     return run

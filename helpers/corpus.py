@@ -15,18 +15,28 @@ HELD_OUT = 0.2  # share of the texts
 
 
 def read_texts(settings: Settings):
-    """Texts to train on and others to evaluate on, as a `DatasetDict` with ``train`` and ``test``."""
+    """Texts to train on and others to evaluate on, as a `DatasetDict` with ``train`` and ``test``.
+
+    Raises:
+        KeyError: A split or the text column is missing.
+        ValueError: A split has fewer than two rows, or a row without a text.
+    """
     from datasets import concatenate_datasets, load_dataset
 
     corpus, column = load_dataset(*settings.dataset), settings.text_column
-    checks.corpus(corpus, column)
-    splits = [corpus[split].select_columns(column) for split in settings.train_splits if split in corpus]
-    written = concatenate_datasets(splits).filter(lambda text: text is None or text.strip() != "", input_columns=column)
+    chosen = [split for split in settings.train_splits if split in corpus] or settings.train_splits
+    checks.corpus(corpus, column, chosen)
+    splits = [corpus[split].select_columns(column) for split in chosen]
+    written = concatenate_datasets(splits).filter(lambda text: text.strip() != "", input_columns=column)
     return written.train_test_split(test_size=HELD_OUT, seed=0)  # whatever the seed, the test is the same
 
 
 def to_chunks(texts, tokenizer, settings: Settings, limit: int | None, whole_words: bool = False):
-    """Tokenizes texts, joins them and cuts chunks, at most `limit`, with the columns that the masking needs."""
+    """Tokenizes texts, joins them and cuts chunks, at most `limit`, with the columns that the masking needs.
+
+    Raises:
+        ValueError: The texts are shorter than one chunk, a row has no text, or the tokenizer is slow.
+    """
     column, size = settings.text_column, settings.chunk_size
     if limit:  # take only as many texts as so many chunks may need, by the length of the first hundred
         length = np.mean([len(tokenizer.tokenize(text or "")) + 2 for text in texts[:100][column]])

@@ -4,12 +4,9 @@ import re
 
 import torch
 
+from helpers import checks
+
 BLANK = re.compile(r"\[MASK\]|<mask>|_{3,}", re.IGNORECASE)  # as any of the tokenizers writes it, or as people do
-
-
-def longest(model, tokenizer) -> int:
-    """Tokens that a model reads at most."""
-    return min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 514) - 2)  # RoBERTa's positions start at 2
 
 
 @torch.no_grad()
@@ -22,7 +19,7 @@ def guess_blanks(model, tokenizer, sentence: str, k: int = 5) -> list[list[tuple
         sentence: Text with blanks; one beyond the model's length gets no guesses.
         k: Guesses a blank.
     """
-    limit = longest(model, tokenizer)
+    limit = checks.longest(tokenizer, model)
     device = next(model.parameters()).device
     text = BLANK.sub(lambda found: tokenizer.mask_token, sentence)
     inputs = tokenizer(text, return_tensors="pt", truncation=True, max_length=limit).to(device)

@@ -47,7 +47,10 @@ class Run:
 def new_accelerator(seed: int, cpu: bool | None = None, mixed_precision: str | None = None) -> Accelerator:
     """An accelerator whose batches are shared out among the processes, in an order that follows from the seed.
 
-    `cpu` and `mixed_precision` ("no" or "bf16") suit the hardware if not given. Raises ValueError as `check_processes`.
+    `cpu` and `mixed_precision` ("no" or "bf16") suit the hardware if not given.
+
+    Raises:
+        ValueError: More processes than cores or GPUs.
     """
     cpu = default_device().type == "cpu" if cpu is None else cpu
     check_processes(cpu)
@@ -67,7 +70,11 @@ def forget_accelerator() -> None:
 
 
 def check_processes(cpu: bool) -> None:
-    """Raises ValueError if a launcher has started more processes than this machine has cores or GPUs."""
+    """Whether a launcher has started no more processes than this machine has cores or GPUs.
+
+    Raises:
+        ValueError: It has started more.
+    """
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     there, what = (os.cpu_count(), say("CPU cores")) if cpu else (max(torch.cuda.device_count(), 1), say("GPUs"))
     if processes > there:

@@ -209,5 +209,8 @@ def _hub_calls(row: dict) -> tuple[str, ...]:
     def quoted(names):
         return ", ".join(f'"{name}"' for name in names).replace(f"{checks.ROOT}{os.sep}", "")
 
-    calls = [f"AutoTokenizer.from_pretrained({quoted([row['checkpoint']])})", f"load_dataset({quoted(row['dataset'])})"]
+    split = f', split="{row["split"]}"' if "split" in row else ""
+    calls = [f"AutoTokenizer.from_pretrained({quoted([row['checkpoint']])})", f"load_dataset({quoted(row['dataset'])}{split})"]
+    if "pair_dataset" in row:
+        calls += [f"AutoTokenizer.from_pretrained({quoted([row['pair_checkpoint']])})", f"load_dataset({quoted(row['pair_dataset'])})"]
     return (*calls, f"evaluate.load({quoted(row['metric'])})") if "metric" in row else tuple(calls)

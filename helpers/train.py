@@ -22,6 +22,7 @@ from helpers import checkpoints, metrics
 from helpers.corpus import mixed
 from helpers.losses import IGNORE_INDEX
 from helpers.run import Run
+from helpers.words import say
 
 MAX_NORM = 1.0  # of all gradients together, as in Trainer
 
@@ -81,7 +82,7 @@ def evaluate(accelerator: Accelerator, model, batches: DataLoader) -> Evaluation
     model.train()
     total, tokens = torch.stack(sums).sum(dim=0).tolist()
     if not tokens:
-        raise ValueError("No token of the evaluation is masked: give it more rows.")
+        raise ValueError(say("No token of the evaluation is masked: give it more rows or a higher masking rate."))
     means = [(loss / count).item() for loss, count in sums if count]
     return Evaluation(total / tokens, int(tokens), sum(means) / len(means))
 

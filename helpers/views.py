@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 import ipywidgets as widgets
 import torch
 
+from helpers import checks
 from helpers.chunking import NO_WORD
-from helpers.guesses import BLANK, guess_blanks, longest
+from helpers.guesses import BLANK, guess_blanks
 from helpers.live import LiveLoss
 from helpers.masking import pick_words
 from helpers.padding import padding_picture
@@ -212,7 +213,7 @@ def fill_mask_playground(checkpoints: Mapping[str, tuple], sentence: str, k: int
                 return note_html(name["maskless"].format(tokenizer=type(tokenizer).__name__))
             columns[checkpoint] = guess_blanks(model, tokenizer, sentence, k)
             if not columns[checkpoint]:
-                return note_html(name["long"].format(limit=longest(model, tokenizer)))
+                return note_html(name["long"].format(limit=checks.longest(tokenizer, model)))
         return bars_html(columns, language)
 
     line = widgets.Text(sentence, description=f"{name['first']} ⏎", continuous_update=False)  # a model is too slow for every key

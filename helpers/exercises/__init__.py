@@ -82,7 +82,7 @@ class Exercise:
     mistakes: list[tuple[object, str]]
 
     def mistake(self, message: str):
-        """Registers a typical wrong function (or, called with a second argument, value) under what to say of it."""
+        """Registers a wrong answer under what to say of it: decorates a function, or is called on a value, ``x.mistake(message)(0)``."""
 
         def register(wrong):
             self.mistakes.append((wrong, message))

@@ -41,6 +41,13 @@ def returned(path: Path, verdict: str, perplexity: float) -> None:
     nbformat.write(new_notebook(cells=cells), path)
 
 
+def test_the_cells_with_badges_are_those_to_accept():
+    (accepted,) = re.findall(r'^make zh ACCEPT="(.*) README"', TEXT, re.MULTILINE)
+    prose = [cell for book in NOTEBOOKS.values() for cell in book.cells if cell.cell_type == "markdown"]
+    badges = [cell.id for cell in prose if "colab.research" in cell.source]
+    assert accepted.split() == badges
+
+
 def test_the_snippet_makes_a_table_of_returned_notebooks(tmp_path):
     folder = tmp_path / "returned"
     (folder / ".ipynb_checkpoints").mkdir(parents=True)

@@ -83,6 +83,12 @@ def test_no_path_of_this_machine_is_shown(out):
     assert 'load_dataset("stanfordnlp/imdb")' in settings._repr_html_().replace("&quot;", '"')
 
 
+def test_the_panel_shows_all_that_the_hub_profile_loads(out):
+    questions, loop = (resolve(name, output_dir=out).stands_for for name in ("04_eli5_distilroberta", "05_accelerate_loop"))
+    assert questions[1] == 'load_dataset("dany0407/eli5_category", split="train[:5000]")'
+    assert loop[2:] == ('AutoTokenizer.from_pretrained("google-bert/bert-base-uncased")', 'load_dataset("nyu-mll/glue", "mrpc")')
+
+
 def test_text_in_settings_is_escaped(tmp_path, out):
     folder = tmp_path / "<b>"
     folder.mkdir()
@@ -111,6 +117,7 @@ def test_a_gpu_in_the_lab_profile_brings_one_sentence(device, offered, out, monk
         (dict(dataset=2024), FileNotFoundError, "There is no folder '2024'"),
         (dict(learning_rate="fast"), ValueError, "learning_rate must be a number above 0, not 'fast'"),
         (dict(dataset="./nowhere"), FileNotFoundError, "There is no folder './nowhere' for dataset .* give an existing folder or a Hub id"),
+        (dict(dataset="my texts/train"), FileNotFoundError, "There is no folder 'my texts/train' for dataset"),
         (dict(checkpoint="/no/such/model"), FileNotFoundError, "There is no folder '/no/such/model' for checkpoint"),
         (dict(dataset="imdb"), FileNotFoundError, "a Hub id such as 'owner/name'"),
         (dict(output_dir=__file__), OSError, "Nothing can be written to the output folder .*test_settings.py .File exists.: give another"),

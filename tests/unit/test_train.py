@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
@@ -318,13 +319,15 @@ def test_a_checkpoint_of_another_training(tokenizer, tmp_path):
 
 def test_a_full_disk_leaves_the_last_good_checkpoint(tokenizer, tmp_path):
     resource = pytest.importorskip("resource")
-    run = saved(tokenizer, tmp_path)
+    first, run = new_run(tokenizer), saved(tokenizer, tmp_path)
     before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # bytes that a file may have; the weights have ten times as many
     try:
         with pytest.raises(OSError, match="step 3 could not be written .* last good one is .*step-0000002: free some disk and resume"):
             train.train(run, tmp_path, save_every=1, until=3)
+        with pytest.raises(OSError, match=r"step 1 could not be written .*; there is none before it: free some disk and start again\."):
+            train.train(first, tmp_path / "first", save_every=1, until=1)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
@@ -358,6 +361,26 @@ def materials(tmp_path_factory, tokenizer):
 
 def command(materials, *more):
     return train.main([str(word) for word in (*materials, *more)])
+
+
+def test_an_upload_that_failed_is_made_good_by_the_last(materials, tmp_path, monkeypatch):
+    pushed = []
+
+    def push(folder, repo_id, message):
+        upload = Future()
+        upload.set_exception(OSError("gone")) if not pushed else upload.set_result(None)
+        pushed.append((message, (folder / "model.safetensors").read_bytes()))
+        return upload
+
+    monkeypatch.setattr(sharing, "repository", lambda name: name)
+    monkeypatch.setattr(sharing, "push", push)
+    words = ("--num-train-epochs", 2, "--push-to-hub", "--hub-model-id", "me/mine")
+    run = command(materials, "--output-dir", tmp_path, *words)
+    assert [message for message, _ in pushed] == [f"Step {run.steps // 2} of {run.steps}", f"Step {run.steps} of {run.steps}"]
+    assert pushed[0][1] != pushed[1][1] == (tmp_path / "model" / "model.safetensors").read_bytes()
+    monkeypatch.setattr(sharing, "push", lambda *_: pushed.clear() or push(*_))  # now the last one fails as well
+    with pytest.raises(OSError, match=r"The upload failed \(gone\); the model lies under output_dir: push it later by 'hf upload'"):
+        command(materials, "--output-dir", tmp_path / "again", *words)
 
 
 def refusal(materials, *more):

@@ -205,7 +205,7 @@ def test_a_sentence_without_a_blank_is_told_how_to_write_one(checkpoints, senten
 
 def test_a_blank_beyond_the_model_is_no_traceback(checkpoints):
     play = fill_mask_playground(checkpoints, "long " * 600 + "___")
-    assert "beyond the 510 tokens" in play.picture.value
+    assert "beyond the 512 tokens" in play.picture.value
     assert "%" in fill_mask_playground(checkpoints, "___ " + "long " * 600).picture.value
 
 
