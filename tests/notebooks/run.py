@@ -147,7 +147,9 @@ def execute(source: Path, executed: Path, parameters: dict, given: dict) -> int:
         return 1
     without_controls(notebook)
     write(executed, nbformat.writes(notebook))
-    resources = {"metadata": {"path": str(source.parent)}}  # where the notebook's pictures lie
+    for cell in notebook.cells:
+        cell.source = cell.source.replace("](../assets/", "](assets/")  # nbconvert embeds nothing above the folder that it is told
+    resources = {"metadata": {"path": str(Path(__file__).resolve().parents[2] / "notebooks")}}
     html, _ = HTMLExporter(embed_images=True).from_notebook_node(notebook, resources=resources)
     write(out / f"{name}.html", html)
     result = {

@@ -43,7 +43,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "solutions")
     args = parser.parse_args()
-    sources = args.out / "notebooks"  # beside the pictures that the notebooks show
+    sources = args.out / "notebooks"
     sources.mkdir(parents=True, exist_ok=True)
     wrong = 0
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
