@@ -31,12 +31,16 @@ SMALL = {"max_train_samples": 32, "max_eval_samples": 32, "num_train_epochs": 1}
 MODEL = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "README.md"}
 BERT, DISTILBERT, DISTILROBERTA = originals.MODELS
 MRPC, IMDB, ELI5 = originals.DATA
-CALLS = {  # of load_dataset and evaluate.load, that the settings show
+CALLS = {  # that the settings show, behind the tokenizer's
     "01_mrpc_classification": ['load_dataset("nyu-mll/glue", "mrpc")', 'evaluate.load("glue", "mrpc")'],
     "02_manual_masking": [],
     "03_imdb_domain_adaptation": ['load_dataset("stanfordnlp/imdb")'],
-    "04_eli5_distilroberta": ['load_dataset("dany0407/eli5_category")'],
-    "05_accelerate_loop": ['load_dataset("stanfordnlp/imdb")'],
+    "04_eli5_distilroberta": ['load_dataset("dany0407/eli5_category", split="train[:5000]")'],
+    "05_accelerate_loop": [
+        'load_dataset("stanfordnlp/imdb")',
+        f'AutoTokenizer.from_pretrained("{BERT}")',
+        'load_dataset("nyu-mll/glue", "mrpc")',
+    ],  # fmt: skip
 }
 CHAPTERS = {  # checkpoints, data sets, class of the model that is pushed
     "01_mrpc_classification": ([BERT], [MRPC], "BertForSequenceClassification"),
