@@ -40,7 +40,7 @@ CALLS = {  # that the settings show, behind the tokenizer's
         'load_dataset("stanfordnlp/imdb")',
         f'AutoTokenizer.from_pretrained("{BERT}")',
         'load_dataset("nyu-mll/glue", "mrpc")',
-    ],  # fmt: skip
+    ],
 }
 CHAPTERS = {  # checkpoints, data sets, class of the model that is pushed
     "01_mrpc_classification": ([BERT], [MRPC], "BertForSequenceClassification"),
