@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 # a bar's output depends on the clock
 os.environ.update(HF_HUB_DISABLE_PROGRESS_BARS="1", HF_DATASETS_DISABLE_PROGRESS_BARS="1")
 
@@ -12,6 +14,7 @@ def pytest_collectstart(collector):
         collector.skip_compare += ("stderr",)
 
 
+@pytest.hookimpl(trylast=True)  # when pytest has started the kernel
 def pytest_runtest_setup(item):
     """Some thousand messages of one cell would be dropped, and nbval would wait for them in vain."""
     if kernel := getattr(item.parent, "kernel", None):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from common import ROOT, copy_of_course
+from common import ROOT, copy_of_course, fresh_shell
 
 CHAPTERS = sorted((ROOT / "notebooks").glob("0*.ipynb"))
 CONTENT = Path("/content")  # where Colab works
@@ -35,7 +35,7 @@ def colab(tmp_path_factory):
         subprocess.run([*git, *command], cwd=source, check=True)
     CONTENT.mkdir()
     clone = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.file://{source}.insteadOf", "GIT_CONFIG_VALUE_0": URL}
-    yield folder / "venv" / "bin" / "python", os.environ | clone
+    yield folder / "venv" / "bin" / "python", fresh_shell(**clone)
     shutil.rmtree(CONTENT)
 
 
@@ -45,7 +45,9 @@ def test_a_chapter_alone_in_an_empty_folder_fetches_the_course_and_runs(colab, c
     subprocess.run([python, "-m", "pip", "uninstall", "-qy", "fine-tuning-course"], check=True)  # of the chapter before
     shutil.rmtree(CONTENT / "fine-tuning-course", ignore_errors=True)
     alone = Path(shutil.copy(chapter, tmp_path))
-    assert subprocess.run([python, "-c", "import helpers"], cwd=tmp_path, capture_output=True).returncode, "the course is already there"
+    assert subprocess.run([python, "-c", "import helpers"], cwd=tmp_path, env=environment, capture_output=True).returncode, (
+        "the course is already there"
+    )
     epochs = [] if chapter.stem.startswith("02") else ["-p", "num_train_epochs", "0.1"]
     command = [python, "-m", "papermill", alone, tmp_path / "out.ipynb", "-k", "python3", "--no-progress-bar", *epochs]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
