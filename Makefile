@@ -16,7 +16,7 @@ READY  := $(VENV)/.ready
 # "03" stands for 03_imdb_domain_adaptation
 NAMES  := $(foreach c,$(CHAPTERS),$(or $(basename $(notdir $(wildcard $(BOOKS)/$(c).ipynb $(BOOKS)/$(c)_*.ipynb))),$(error no chapter $(c))))
 DONE   := $(NAMES:%=$(OUT)/%.json)
-SOURCES := $(wildcard helpers/*.py helpers/*.json helpers/*/*.py tests/notebooks/run.py lab/corpora/*/* lab/checkpoints/*/* lab/metrics/*/*.py)
+SOURCES := $(wildcard helpers/*.py helpers/*.json helpers/*/*.py tools/run.py lab/corpora/*/* lab/checkpoints/*/* lab/metrics/*/*.py)
 PIP_ARGS ?=
 
 export TOKENIZERS_PARALLELISM ?= false
@@ -27,12 +27,12 @@ export TOKENIZERS_PARALLELISM ?= false
 
 run: $(READY)
 	@$(MAKE) --no-print-directory --keep-going chapters; status=$$?; \
-	$(PY) tests/notebooks/summary.py --out "$(OUT)" $(NAMES) || status=1; exit $$status
+	$(PY) tools/summary.py --out "$(OUT)" $(NAMES) || status=1; exit $$status
 
 chapters: $(DONE)
 
 $(OUT)/%.json: $(BOOKS)/%.ipynb $(SOURCES) $(OUT)/.asked-% | $(READY)
-	@$(PY) tests/notebooks/run.py $< --out "$(OUT)" --profile $(PROFILE) $(ARGS)
+	@$(PY) tools/run.py $< --out "$(OUT)" --profile $(PROFILE) $(ARGS)
 
 # what a chapter was last run with; rewritten only when that changes or its figures are damaged, so that Make knows which chapters are stale
 $(OUT)/.asked-%: FORCE
@@ -43,13 +43,13 @@ $(OUT)/.asked-%: FORCE
 test: unit cells
 
 unit: $(READY)
-	$(PY) -m pytest tests/unit
+	$(PY) -m pytest tests/helpers tests/chapters tests/tools tests/lab
 
 cells: $(READY)  # two kernels side by side: with more than one thread each they wait for each other on two cores
-	OMP_NUM_THREADS=1 $(PY) -m pytest -c tests/notebooks/pytest.ini --rootdir . -n 2 --dist loadfile notebooks/*.ipynb
+	OMP_NUM_THREADS=1 $(PY) -m pytest -c tools/nbval/pytest.ini --rootdir . -n 2 --dist loadfile notebooks/*.ipynb
 
 browser: $(READY)  # chapter 01 in JupyterLab and Chromium
-	$(PY) -m pytest -rs tests/browser -k 01
+	$(PY) -m pytest -rs tests/slow/browsers -k 01
 
 nightly:  # every part runs, whatever another found; those that failed are named at the end
 	@failed=; for part in unit cells slow browsers solutions chinese test-colab test-oldest test-newest bands; do \
@@ -57,41 +57,41 @@ nightly:  # every part runs, whatever another found; those that failed are named
 	test -z "$$failed" || { echo "nightly failed in:$$failed"; exit 1; }
 
 slow: $(READY)
-	$(PY) -m pytest -rs tests/hub tests/nightly
+	$(PY) -m pytest -rs tests/slow/hub tests/slow
 
 browsers: $(READY)
-	$(PY) -m pytest -rs tests/browser
+	$(PY) -m pytest -rs tests/slow/browsers
 
 chinese: $(READY)
-	OMP_NUM_THREADS=1 $(PY) -m pytest -c tests/notebooks/pytest.ini --rootdir . -n 2 --dist loadfile notebooks/zh
+	OMP_NUM_THREADS=1 $(PY) -m pytest -c tools/nbval/pytest.ini --rootdir . -n 2 --dist loadfile notebooks/zh
 	$(MAKE) run EDITION=zh OUT="$(OUT)/zh"
 
 test-%:
 	$(MAKE) --keep-going test VERSIONS=$*
 
 bands: $(READY)
-	$(PY) tests/notebooks/bands.py --seeds 10
+	$(PY) tools/bands.py --seeds 10
 
 outputs: $(READY)  # execute the notebooks in place, for committing
-	$(PY) tests/notebooks/outputs.py $(NAMES:%=$(BOOKS)/%.ipynb)
+	$(PY) tools/outputs.py $(NAMES:%=$(BOOKS)/%.ipynb)
 
 zh: $(READY)  # carries changed code into the Chinese edition and lists the prose to translate; ACCEPT="CELL …": these are up to date
-	$(PY) tests/notebooks/zh.py --accept $(ACCEPT)
+	$(PY) tools/zh.py --accept $(ACCEPT)
 
 solutions: $(READY)  # the notebooks with every exercise solved, executed: build/solutions
-	$(PY) tests/notebooks/solutions.py --out "$(OUT)/solutions"
+	$(PY) tools/solutions.py --out "$(OUT)/solutions"
 
 jupyter: $(READY)
 	$(VENV)/bin/jupyter lab notebooks
 
 study: $(READY)
-	$(PY) -m lab.paraphrase_study
-	$(PY) -m lab.study
-	$(PY) -m lab.labels
+	$(PY) -m lab.studies.paraphrases
+	$(PY) -m lab.studies.adaptation
+	$(PY) -m lab.studies.labels
 
 canary:  # everything on the newest releases; what failed stands in build/canary.md, notebook and cell first
 	@mkdir -p build; rm -f .venv-newest/.ready; { $(MAKE) --keep-going test run VERSIONS=newest OUT=build/newest 2>&1; echo "exit $$?"; } | tee build/canary.log
-	@python=.venv-newest/bin/python; test -x $$python || python=$(PYTHON); $$python tests/notebooks/canary.py build/canary.log build/canary.md
+	@python=.venv-newest/bin/python; test -x $$python || python=$(PYTHON); $$python tools/canary.py build/canary.log build/canary.md
 
 bench: $(READY)  # the tutorials' way beside this course's: build/bench; DATA="my/reviews my/pairs" for others than the bundled ones
 	$(PY) -m bench --out "$(OUT)/bench" $(if $(DATA),--data $(DATA))

@@ -9,7 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench import data, tutorials
 from bench.measure import Products, Row, Spread, rate, side_by_side, times_faster
-from helpers.losses import IGNORE_INDEX, LogitsWhereLabelled
+from helpers.labelled_logits import skip_unlabelled_logits
+from helpers.masking import IGNORE_INDEX
 from helpers.memory import autocast
 from helpers.precision import autocast_dtype
 
@@ -22,7 +23,7 @@ def mini_bert(device: str, head: bool = False):
 
     model = AutoModelForMaskedLM.from_pretrained(data.MINI_BERT).to(device).train()
     if not head:
-        LogitsWhereLabelled(model)
+        skip_unlabelled_logits(model)
     return model
 
 
@@ -33,7 +34,7 @@ def distilbert(device: str, head: bool = False):
     torch.manual_seed(0)
     model = DistilBertForMaskedLM(DistilBertConfig()).to(device).train()
     if not head:
-        LogitsWhereLabelled(model)
+        skip_unlabelled_logits(model)
     return model
 
 

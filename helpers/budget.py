@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from helpers import memory
-from helpers.losses import IGNORE_INDEX
+from helpers.i18n import say
+from helpers.masking import IGNORE_INDEX
 from helpers.memory import Memory, size
 from helpers.precision import best_dtype, default_device
-from helpers.words import say
 
 HOUR = 3600
 CGROUP = Path("/sys/fs/cgroup")

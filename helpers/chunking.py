@@ -6,7 +6,7 @@ from itertools import chain
 
 import numpy as np
 
-from helpers.words import say
+from helpers.i18n import say
 
 NO_WORD = -1  # word id of special tokens; Transformers says None, which no array of integers holds
 AT_ONCE = 250  # texts that the tokenizer takes between two looks at what it made

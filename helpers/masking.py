@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from helpers.chunking import NO_WORD
-from helpers.losses import IGNORE_INDEX
-from helpers.words import say
+from helpers.i18n import say
+
+IGNORE_INDEX = -100  # the label that cross-entropy leaves out
 
 
 def pick_words(word_ids: Tensor, probability: float, generator: torch.Generator | None = None) -> Tensor:

@@ -59,7 +59,7 @@ def estimate(
         model: Sequence classifier or masked language model, on any device; left as it is.
         batch_size: Rows in a forward pass.
         length: Tokens in a row.
-        labelled: Share of tokens with a label; matters under `LogitsWhereLabelled`.
+        labelled: Share of tokens with a label; matters under `skip_unlabelled_logits`.
         accumulation: Forward passes for one update; from two on, gradients are alive throughout.
         device: What the training runs on, present here; `default_device` if not given.
         dtype: For autocast; `best_dtype` of the device if not given. float32: no autocast.

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from helpers.losses import IGNORE_INDEX
-from helpers.words import say
+from helpers.i18n import say
+from helpers.masking import IGNORE_INDEX
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from helpers.words import say
+from helpers.i18n import say
 
 KEY = "course_metrics"
 CONTROLS = "application/vnd.jupyter.widget-view+json"

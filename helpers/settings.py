@@ -6,11 +6,11 @@ import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from helpers import checks
+from helpers import validation
+from helpers.i18n import say, speak, translated
 from helpers.precision import default_device
-from helpers.words import say, speak, translated
 
-LAB = checks.ROOT / "lab"
+LAB = validation.ROOT / "lab"
 MINI_BERT, MINI_ROBERTA = (str(LAB / "checkpoints" / name) for name in ("mini-bert", "mini-roberta"))
 PAIRS, REVIEWS, QUESTIONS, PASSAGES = ((str(LAB / "corpora" / name),) for name in ("paraphrases", "reviews", "questions", "passages"))
 MRPC_METRIC = (str(LAB / "metrics" / "mrpc"),)
@@ -131,7 +131,7 @@ class Settings:
         hidden = ("stands_for", "output_dir", "language")
         rows = [(f.name, getattr(self, f.name)) for f in fields(self) if f.name not in hidden and getattr(self, f.name) not in (None, ())]
         texts = [(name, ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)) for name, value in rows]
-        return [(name, text.replace(f"{checks.ROOT}{os.sep}", "")) for name, text in texts]
+        return [(name, text.replace(f"{validation.ROOT}{os.sep}", "")) for name, text in texts]
 
 
 def resolve(chapter: str, profile: str = "lab", **parameters) -> Settings:
@@ -173,18 +173,18 @@ def resolve(chapter: str, profile: str = "lab", **parameters) -> Settings:
     settings = Settings(profile=profile, stands_for=_hub_calls(shared | hub), **row | given)
     settings = replace(
         settings,
-        checkpoint=checks.place(settings.checkpoint, "checkpoint"),
-        dataset=(checks.place(settings.dataset[0], "dataset"), *settings.dataset[1:]),
-        output_dir=str(checks.ROOT / Path(settings.output_dir).expanduser()),
+        checkpoint=validation.place(settings.checkpoint, "checkpoint"),
+        dataset=(validation.place(settings.dataset[0], "dataset"), *settings.dataset[1:]),
+        output_dir=str(validation.ROOT / Path(settings.output_dir).expanduser()),
     )
     _check_values(settings)
     if Path(settings.checkpoint).is_absolute():
-        checks.weights(settings.checkpoint)
+        validation.weights(settings.checkpoint)
     models = filter(None, [settings.checkpoint, settings.pair_checkpoint])
-    checks.hub({"model": [*models], "dataset": [settings.dataset[0], *settings.pair_dataset[:1]]})
-    checks.writable(settings.output_dir)
+    validation.hub({"model": [*models], "dataset": [settings.dataset[0], *settings.pair_dataset[:1]]})
+    validation.writable(settings.output_dir)
     if Path(settings.dataset[0]).is_absolute():
-        checks.cache_by_content(settings.dataset[0], settings.output_dir)
+        validation.cache_by_content(settings.dataset[0], settings.output_dir)
     return settings
 
 
@@ -207,7 +207,7 @@ def _check_values(settings: Settings) -> None:
 
 def _hub_calls(row: dict) -> tuple[str, ...]:
     def quoted(names):
-        return ", ".join(f'"{name}"' for name in names).replace(f"{checks.ROOT}{os.sep}", "")
+        return ", ".join(f'"{name}"' for name in names).replace(f"{validation.ROOT}{os.sep}", "")
 
     split = f', split="{row["split"]}"' if "split" in row else ""
     calls = [f"AutoTokenizer.from_pretrained({quoted([row['checkpoint']])})", f"load_dataset({quoted(row['dataset'])}{split})"]

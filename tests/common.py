@@ -7,6 +7,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared" / "data"  # the real data sets, where the machine has them
+CHAPTERS = [path.stem for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+SCREENSHOTS = ROOT / "build" / "screenshots"
+TINY = dict(vocab_size=200, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, max_position_embeddings=64)
 SET_HERE = tuple("HF_ HUGGING_FACE XDG_ JUPYTER_ IPYTHON MPL MAKE MFLAGS CHAPTERS EDITION PROFILE ARGS OUT PYTHON VERSIONS".split())
 
 

@@ -2,8 +2,8 @@
 
 import torch
 
-from helpers.exercises import Wrong, exercise
-from helpers.exercises.materials import SENTENCES, mini_bert
+from helpers.exercises.engine import Wrong, exercise
+from helpers.exercises.fixtures import SENTENCES, mini_bert
 
 
 def some_labels(chance):

@@ -4,8 +4,8 @@ import math
 
 import torch
 
-from helpers.exercises import Wrong, exercise
-from helpers.exercises.materials import PARAGRAPHS, mini_bert, mini_bert_model
+from helpers.exercises.engine import Wrong, exercise
+from helpers.exercises.fixtures import PARAGRAPHS, mini_bert, mini_bert_model
 
 
 def judge_pick_exactly(answer, chance):

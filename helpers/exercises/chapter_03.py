@@ -5,8 +5,8 @@ import math
 import torch
 
 from helpers import chunking, metrics
-from helpers.exercises import Wrong, exercise
-from helpers.exercises.materials import tiny_bert
+from helpers.exercises.engine import Wrong, exercise
+from helpers.exercises.fixtures import tiny_bert
 
 
 def judge_unsupervised_label(answer, chance):

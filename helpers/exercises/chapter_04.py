@@ -4,8 +4,8 @@ import math
 
 import torch
 
-from helpers.exercises import Wrong, exercise, shown
-from helpers.exercises.materials import PARAGRAPHS, mini_bert, mini_bert_model, mini_roberta
+from helpers.exercises.engine import Wrong, exercise, shown
+from helpers.exercises.fixtures import PARAGRAPHS, mini_bert, mini_bert_model, mini_roberta
 
 
 def some_answers(chance):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import torch
 from torch.utils.data import DataLoader
 
-from helpers.exercises import Wrong, exercise
+from helpers.exercises.engine import Wrong, exercise
 
 
 def some_sums(chance):
@@ -107,7 +107,7 @@ class _Tiny(torch.nn.Module):
 
 
 def judge_accumulating_loop(answer, chance):
-    from helpers.run import forget_accelerator
+    from helpers.train.setup import forget_accelerator
 
     every, groups = chance.choice([2, 3]), 3
     torch.manual_seed(chance.randint(0, 10**6))

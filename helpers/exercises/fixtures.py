@@ -1,0 +1,60 @@
+"""What checks are made of: bundled tokenizers, tiny models, a few texts."""
+
+from functools import cache
+
+from helpers.validation import ROOT
+
+SENTENCES = (
+    "The ferry left at noon.", "It was late, and the harbour was empty.", "Nobody waited.", "A gull cried over the unbelievably grey water!"
+)  # fmt: skip
+PARAGRAPHS = (
+    "My aunt keeps bees behind the station. In May she moves the hives to the orchard, where the apple trees are in flower, and in "
+    "August she sells the honey from a table at the gate. Most people leave more money in the tin than the price on the label.",
+    "When the mill closed, the town did not know what to do with so many empty rooms. A dentist took the first floor, then a school of "
+    "music moved in above him. Now you can hear trumpets while your teeth are repaired, and nobody seems to mind.",
+    "The map was wrong about the bridge. We stood on the bank with our bicycles and looked at three stone pillars in the water. An old "
+    "man told us that the flood had taken the rest before the war, and that the road to the north was longer but dry.",
+    "Every clock in the shop showed another time. The owner said that she set none of them, because customers liked to hear them strike "
+    "all day long. She knew the hour by the smell of bread from the bakery next door.",
+)
+
+
+@cache
+def mini_bert():
+    """The bundled tokenizer of BERT's kind."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(ROOT / "lab" / "checkpoints" / "mini-bert")
+
+
+@cache
+def mini_roberta():
+    """The bundled tokenizer of RoBERTa's kind."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(ROOT / "lab" / "checkpoints" / "mini-roberta")
+
+
+@cache
+def mini_bert_model():
+    """The bundled model of BERT's kind, without a report of its loading in the learner's cell."""
+    from transformers import AutoModelForMaskedLM
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        return AutoModelForMaskedLM.from_pretrained(mini_bert().name_or_path).eval()
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def tiny_bert(vocab_size: int = 300):
+    """A masked language model of two small layers with random weights."""
+    from transformers import BertConfig, BertForMaskedLM
+
+    sizes = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, max_position_embeddings=64)
+    return BertForMaskedLM(BertConfig(vocab_size=vocab_size, **sizes, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0))

@@ -1,0 +1,345 @@
+"""What a user can get wrong, each told in one sentence with a way out."""
+
+import hashlib
+import os
+import re
+import reprlib
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from helpers.i18n import say
+
+ROOT = Path(__file__).resolve().parent.parent
+HUB_PATIENCE = 10  # seconds; the Hub's own client retries for half a minute before it gives up
+
+
+def place(name: str, what: str) -> str:
+    """A Hub id as it is; a folder as an absolute path, relative ones counted from the repository root.
+
+    Raises:
+        FileNotFoundError: `name` is written as a path and there is no such folder.
+    """
+    path = Path(name).expanduser()
+    if (ROOT / path).is_dir():
+        return str((ROOT / path).resolve())
+    if name.startswith(".") or not re.fullmatch(r"[\w.-]+/[\w.-]+", name, re.ASCII):  # no name of a repository
+        raise FileNotFoundError(
+            say(
+                "There is no folder {name!r} for {what} (relative paths count from the repository root); "
+                "give an existing folder or a Hub id such as 'owner/name'.",
+                name=name,
+                what=what,
+            )
+        )
+    return name
+
+
+def cache_by_content(folder: str, where: str) -> None:
+    """Makes `datasets` keep what it reads from a folder under `where`, apart for every state of the folder.
+
+    Its own cache knows a folder by its paths alone, and would go on serving rows that have been edited since.
+
+    Args:
+        folder: The data set's folder.
+        where: An output folder.
+    """
+    import datasets
+
+    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    state = [(str(file.relative_to(folder)), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    key = hashlib.sha256(repr((folder, state)).encode()).hexdigest()[:16]
+    datasets.config.HF_DATASETS_CACHE = Path(where) / "_cache" / key  # Trainer.push_to_hub uploads all of `where` but names with _
+
+
+def weights(folder: str) -> None:
+    """Opens every safetensors file of a folder, without reading the tensors.
+
+    Raises:
+        OSError: There is none, or one is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    files = sorted(Path(folder).glob("*.safetensors"))
+    if not files:
+        raise OSError(
+            say("{folder} holds no *.safetensors weights; only this format is loaded, since a pickle can run code.", folder=folder)
+        )
+    for file in files:
+        try:
+            with safe_open(file, framework="pt"):
+                pass
+        except (SafetensorError, OSError) as error:
+            raise OSError(
+                say(
+                    "The weights {file} are damaged ({error}); bring back a bundled file by 'git checkout -- lab', or copy your own again.",
+                    file=file,
+                    error=error,
+                )
+            ) from None
+
+
+def hub(wanted: Mapping[str, Sequence[str]]) -> None:
+    """Asks the Hub for each repository, once, unless HF_HUB_OFFLINE asks for the caches alone.
+
+    The libraries ask again for a minute, and then take every refusal for a missing file or connection.
+
+    Args:
+        wanted: Names by kind, "model" or "dataset"; folders among them need no Hub.
+
+    Raises:
+        ConnectionError: The Hub does not answer, refuses, or has no such repository.
+    """
+    asked = [(kind, name) for kind, names in wanted.items() for name in names if not Path(name).is_absolute()]
+    if not asked or os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
+        return  # offline, the libraries look into their caches and fail at once
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    for kind, name in asked:
+        try:
+            HfApi(endpoint).repo_info(name, repo_type=kind, timeout=HUB_PATIENCE)
+        except HfHubHTTPError as error:
+            raise ConnectionError(_refusal(name, endpoint, error.response)) from None
+        except Exception as error:  # the network's errors have no base class of their own
+            raise ConnectionError(
+                say(
+                    "{wanted} should come from the Hub, but {endpoint} cannot be reached ({error}): "
+                    "take profile='lab', which needs no network, name a mirror (HF_ENDPOINT, set before Python starts), "
+                    "give folders as dataset= and checkpoint=, or set HF_HUB_OFFLINE=1 if all is in the cache.",
+                    wanted=", ".join(name for _, name in asked),
+                    endpoint=endpoint,
+                    error=error,
+                )
+            ) from None
+
+
+def _refusal(name: str, endpoint: str, answer) -> str:
+    status = f"{answer.status_code} {answer.reason_phrase}"
+    if answer.status_code in (401, 403, 404):
+        return say(
+            "{endpoint} has no {name!r} that you may read ({status}): check the id, log in by 'hf auth login' if it is private "
+            "or wants you to agree to its terms, or give a folder.",
+            endpoint=endpoint,
+            name=name,
+            status=status,
+        )
+    return say(
+        "{name} should come from the Hub, but {endpoint} answers {status}: try again in some minutes (who has logged in by "
+        "'hf auth login' may ask more often), take profile='lab', which needs no network, give folders as dataset= and checkpoint=, "
+        "or set HF_HUB_OFFLINE=1 if all is in the cache.",
+        name=name,
+        endpoint=endpoint,
+        status=status,
+    )
+
+
+def writable(folder: str) -> None:
+    """Makes an output folder, and finds out before a training whether its result can be kept there.
+
+    Raises:
+        OSError: It cannot.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise OSError(
+            say(
+                "Nothing can be written to the output folder {folder} ({reason}): give another as output_dir (OUT= of make).",
+                folder=folder,
+                reason=error.strerror,
+            )
+        ) from None
+
+
+def corpus(dataset, text_column: str, splits: Sequence[str] = ("train",), lists: bool = False) -> None:
+    """Whether a `DatasetDict` has the splits, the text column, a text in each row, and rows enough to hold some out.
+
+    Args:
+        dataset: Splits by name.
+        text_column: Name of the column with the texts.
+        splits: Those that are needed.
+        lists: A row may hold several texts in a list.
+
+    Raises:
+        KeyError: A split or the column is missing.
+        ValueError: A split has fewer than two rows, or a row without a text.
+    """
+
+    def is_text(value) -> bool:
+        return isinstance(value, str) or (lists and isinstance(value, list) and all(isinstance(text, str) for text in value))
+
+    for split in splits:
+        if split not in dataset:
+            raise _KeyError(
+                say(
+                    "The data set has no split {split!r}, only {known}; name its file {split}.parquet (jsonl, csv, txt).",
+                    split=split,
+                    known=", ".join(dataset),
+                )
+            )
+        if text_column not in dataset[split].column_names:
+            raise _KeyError(
+                say(
+                    "The data set has no column {column!r}, only {known}; name the one with the texts: text_column=…",
+                    column=text_column,
+                    known=", ".join(dataset[split].column_names),
+                )
+            )
+        if len(dataset[split]) < 2:
+            raise ValueError(
+                say(
+                    "The split {split!r} has too few rows ({rows}): one to learn from and one to test on are the least.",
+                    split=split,
+                    rows=len(dataset[split]),
+                )
+            )
+        if wrong := _first(dataset[split], text_column, lambda value: not is_text(value)):
+            raise ValueError(
+                say(
+                    "Row {row} of the split {split!r} has {value} in the column {column!r}, where a text belongs: "
+                    "leave such rows out, or name the column with the texts: text_column=…",
+                    row=wrong[0],
+                    split=split,
+                    value=wrong[1],
+                    column=text_column,
+                )
+            )
+
+
+def _first(rows, column: str, unfit: Callable[[object], bool]) -> tuple[int, str] | None:
+    """The first row whose value does not fit, and that value as it is shown, if there is one."""
+    batches = (value for batch in rows.select_columns(column).iter(1000) for value in batch[column])
+    return next(((i, reprlib.repr(value)) for i, value in enumerate(batches) if unfit(value)), None)
+
+
+def pairs(dataset, splits: Sequence[str] = ("train", "validation")) -> None:
+    """Whether a `DatasetDict` has labelled pairs of sentences in these splits, as MRPC has them.
+
+    Raises:
+        KeyError: A split or a column is missing.
+        ValueError: A split has fewer than two rows, a sentence without words, a label that is neither 0 nor 1, or classes without names.
+    """
+    for split in splits:
+        if split not in dataset:
+            raise _KeyError(
+                say(
+                    "The data set has no split {split!r}, only {known}; name its file {split}.parquet (jsonl, csv).",
+                    split=split,
+                    known=", ".join(dataset),
+                )
+            )
+        if missing := {"sentence1", "sentence2", "label"} - set(dataset[split].column_names):
+            raise _KeyError(
+                say(
+                    "The data set has no column {column!r}, only {known}; rename yours to sentence1, sentence2 and label.",
+                    column=min(missing),
+                    known=", ".join(dataset[split].column_names),
+                )
+            )
+        if len(dataset[split]) < 2:
+            raise ValueError(
+                say("The split {split!r} has too few pairs ({pairs}): give it two at least.", split=split, pairs=len(dataset[split]))
+            )
+        for column in ("sentence1", "sentence2"):
+            if wrong := _first(dataset[split], column, lambda value: not isinstance(value, str) or not value.strip()):
+                raise ValueError(
+                    say(
+                        "Row {row} of the split {split!r} has {value} as its {column}, where words belong: leave such rows out.",
+                        row=wrong[0],
+                        split=split,
+                        value=wrong[1],
+                        column=column,
+                    )
+                )
+        if wrong := _first(dataset[split], "label", lambda value: value not in (0, 1)):
+            raise ValueError(
+                say(
+                    "Row {row} of the split {split!r} has the label {label}, outside the classes 0 and 1 (-1 marks rows "
+                    "that nobody has judged): leave such rows out, or number the classes anew.",
+                    row=wrong[0],
+                    split=split,
+                    label=wrong[1],
+                )
+            )
+    if not hasattr(dataset[splits[0]].features["label"], "names"):
+        raise ValueError(
+            say(
+                "The column 'label' has no names for its classes: put a card beside the files that gives them, "
+                "as lab/corpora/paraphrases/README.md does."
+            )
+        )
+
+
+def longest(tokenizer, model, unknown: int = 512) -> int:
+    """Tokens that a model reads at most; `unknown` where its configuration does not tell."""
+    positions = getattr(model.config, "max_position_embeddings", unknown)
+    if model.config.model_type in ("roberta", "camembert", "xlm-roberta"):
+        positions -= model.config.pad_token_id + 1  # their first position comes after that of padding
+    return min(tokenizer.model_max_length, positions)
+
+
+def masked_lm(tokenizer, model, chunk_size: int) -> None:
+    """Whether tokenizer and model can fill masks in chunks of a size.
+
+    Raises:
+        ValueError: No mask token, or chunks longer than the model has positions for.
+    """
+    if tokenizer.mask_token is None:
+        raise ValueError(
+            say(
+                "The tokenizer of {checkpoint} has no mask token: take the checkpoint of a masked language model "
+                "(on the Hub: the Fill-Mask filter).",
+                checkpoint=tokenizer.name_or_path,
+            )
+        )
+    limit = longest(tokenizer, model, chunk_size)
+    if chunk_size > limit:
+        raise ValueError(
+            say(
+                "Chunks of {size} tokens are longer than the {longest} that this model takes: lower chunk_size.",
+                size=chunk_size,
+                longest=limit,
+            )
+        )
+
+
+def one_mask(tokenizer, text: str) -> None:
+    """Whether a text holds the tokenizer's mask token, once: every family of models writes its own.
+
+    Raises:
+        ValueError: No mask token, another family's, or several.
+    """
+    mask = tokenizer.mask_token
+    found = text.count(mask)
+    if found == 1:
+        return
+    foreign = next((other for other in ("[MASK]", "<mask>") if other in text and other != mask), None)
+    if foreign and not found:
+        why = say("writes a hole as {mask}, not {foreign}", mask=mask, foreign=foreign)
+    else:
+        why = say("wants {mask} once, and here it stands {found} times", mask=mask, found=found)
+    raise ValueError(
+        say(
+            "This checkpoint's tokenizer {why}: {text!r}; write {{tokenizer.mask_token}} in an f-string, which always fits.",
+            why=why,
+            text=text,
+        )
+    )
+
+
+def chunks(dataset, chunk_size: int) -> None:
+    """Whether a chunked data set has rows left.
+
+    Raises:
+        ValueError: The corpus is shorter than one chunk.
+    """
+    if len(dataset) == 0:
+        raise ValueError(say("The corpus is shorter than one chunk of {size} tokens: add text or lower chunk_size.", size=chunk_size))
+
+
+class _KeyError(KeyError):
+    def __str__(self) -> str:  # KeyError shows its message in quotes, with every quote inside escaped
+        return self.args[0]

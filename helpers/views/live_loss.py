@@ -1,0 +1,88 @@
+"""The loss while a model trains, drawn at most a few times a second."""
+
+import re
+import time
+
+import ipywidgets as widgets
+
+from helpers.i18n import say
+from helpers.views.html import bundle_of, loss_html
+
+
+class LiveLoss:
+    """Draws the loss while a model trains, in a loop of one's own or as a callback of `transformers.Trainer`.
+
+    In a loop ``with LiveLoss() as live:`` shows it, ``live(loss)`` adds a loss, and the end of the block draws the last;
+    as ``Trainer(callbacks=[LiveLoss()])`` it does all this itself. Duck-typed, so that it needs no import of Transformers.
+
+    Args:
+        interval: Seconds between drawings at least.
+        language: Of the labels.
+    """
+
+    def __init__(self, interval: float = 0.5, language: str = "en"):
+        self.interval, self.language = interval, language
+        self.points: list[tuple[int, float]] = []
+        self.picture = widgets.HTML(loss_html([], language), layout={"width": "100%"})
+        self._waiting, self._due, self._handle = [], 0.0, None
+
+    def __call__(self, loss) -> None:
+        """Adds the loss of the next step."""
+        last = (self._waiting or self.points or [(0,)])[-1][0]
+        self.add(last + 1, loss)
+
+    def add(self, step: int, loss) -> None:
+        """Adds the loss, a number or a tensor, of a step.
+
+        A tensor is copied, not read, until the next drawing: reading makes the CPU wait for the GPU.
+        """
+        self._waiting.append((step, loss.detach().clone() if hasattr(loss, "detach") else loss))
+        if time.monotonic() >= self._due:
+            self.draw()
+
+    def draw(self) -> None:
+        """Draws all losses now, whatever the interval."""
+        self.points += [(step, float(loss)) for step, loss in self._waiting]
+        self._waiting.clear()
+        self.picture.value = loss_html(self.points, self.language)
+        self._due = time.monotonic() + self.interval
+
+    def show(self) -> None:
+        """Displays the view here."""
+        from IPython.display import display
+
+        self._handle = display(self, display_id=True)
+
+    def finish(self) -> None:
+        """Draws the last losses, and leaves them in the saved notebook too."""
+        self.draw()
+        if self._handle is not None:
+            self._handle.update(self)
+
+    def __enter__(self):
+        self.show()
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.finish()
+
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
+        if state.global_step == 0:  # not where a training goes on that was broken off
+            self.points.clear()
+        self.show()
+
+    def on_log(self, args, state, control, logs=None, **kwargs) -> None:
+        if "loss" in (logs or {}):
+            self.add(state.global_step, logs["loss"])
+
+    def on_train_end(self, args, state, control, **kwargs) -> None:
+        self.finish()
+
+    def __getattr__(self, name: str):
+        if name.startswith("on_"):  # every other event of a Trainer, now and in later releases
+            return lambda *args, **kwargs: None
+        raise AttributeError(say("LiveLoss has no attribute {name!r}", name=name))
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        self.draw()
+        return bundle_of(self.picture, self.picture.value, re.sub(r"<[^>]*>", "", self.picture.value))

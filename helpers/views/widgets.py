@@ -1,0 +1,220 @@
+"""Pictures to play with: controls beside what they change, for learners who try before they read on.
+
+A view is displayed as one output with two faces: the controls, for a front end with a running kernel, and the picture
+as it stood, for GitHub, nbconvert and papermill.
+"""
+
+from collections.abc import Callable, Mapping
+
+import ipywidgets as widgets
+import torch
+
+from helpers import validation
+from helpers.chunking import NO_WORD
+from helpers.i18n import say
+from helpers.masking import pick_words
+from helpers.views.fill_mask import BLANK, guess_blanks
+from helpers.views.html import Piece, bars_html, bundle_of, labels, lens_html, masked_html, note_html
+from helpers.views.live_loss import LiveLoss
+from helpers.views.padding import padding_picture
+
+__all__ = ["LiveLoss", "View", "fill_mask_playground", "masking_explorer", "padding_picture", "tokenizer_lens"]
+
+
+class View:
+    """Controls, and a picture drawn anew whenever one of them changes.
+
+    No widget itself: ipywidgets 7, which Colab has, would display a widget without the static picture.
+
+    Args:
+        name: For front ends that show plain text.
+        draw: Values of the controls, by name, to HTML.
+        controls: Name to widget; those without a value, buttons, are no arguments of `draw`.
+
+    Attributes:
+        controls: The widgets, by name.
+        picture: The widget with the HTML.
+    """
+
+    def __init__(self, name: str, draw: Callable[..., str], controls: Mapping[str, widgets.Widget]):
+        self.name, self.controls, self._draw = name, dict(controls), draw
+        self.picture = widgets.HTML(layout={"width": "99%", "overflow": "auto"})  # a wide picture scrolls by itself
+        lines = [control for control in controls.values() if isinstance(control, widgets.Text)]
+        for control in controls.values():
+            control.style.description_width = "initial"
+            control.observe(self._refresh, names="value")
+        for control in lines:
+            control.layout.width = "98%"
+        for control in controls.values():
+            if isinstance(control, widgets.Checkbox):
+                control.layout.width = "auto"
+        others = widgets.HBox([control for control in controls.values() if control not in lines], layout={"flex_flow": "row wrap"})
+        self.box = widgets.VBox([*lines, others, self.picture])
+        self._refresh()
+
+    def _refresh(self, change=None) -> None:
+        self.picture.value = self._draw(**{name: control.value for name, control in self.controls.items() if hasattr(control, "value")})
+
+    def close(self) -> None:
+        """Takes the controls away and lets go of models that they hold, which would stay in memory otherwise."""
+        self._draw = lambda **values: self.picture.value
+        for widget in (*self.controls.values(), self.picture, self.box):
+            widget.close()
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        plain = say("{name}: a view with controls, in a running notebook", name=self.name)
+        return bundle_of(self.box, self.picture.value, plain)
+
+
+def _check(name: str, tokenizer, *texts) -> None:
+    if not callable(tokenizer) or not hasattr(tokenizer, "convert_ids_to_tokens"):
+        kind = type(tokenizer).__name__
+        raise ValueError(say("{name} takes a tokenizer, as AutoTokenizer.from_pretrained returns one, not {kind}.", name=name, kind=kind))
+    for text in texts:
+        if not isinstance(text, str):
+            raise ValueError(say("{name} takes its text as a string, not {kind}.", name=name, kind=type(text).__name__))
+
+
+def tokenizer_lens(tokenizer, text: str, second: str = "", language: str = "en") -> View:
+    """Shows how a tokenizer cuts one sentence or a pair: tokens, ids, segments and words, as one types.
+
+    Args:
+        tokenizer: A fast tokenizer; a slow one is shown as a sentence that says so.
+        text: Sentence to start with.
+        second: Second sentence of a pair, if any.
+        language: Of the labels.
+
+    Raises:
+        ValueError: An argument is no tokenizer or no string.
+    """
+    _check("tokenizer_lens", tokenizer, text, second)
+    name = labels(language)
+
+    def draw(first: str, second: str) -> str:
+        if not tokenizer.is_fast:
+            return note_html(name["slow"].format(tokenizer=type(tokenizer).__name__))
+        if not first.strip():
+            return note_html(name["empty"])
+        encoded = tokenizer(first, second or None, verbose=False)
+        return lens_html(encoded.tokens(), encoded["input_ids"], encoded.get("token_type_ids", []), encoded.word_ids(), language)
+
+    lines = {"first": widgets.Text(text, description=name["first"]), "second": widgets.Text(second, description=name["second"])}
+    return View(name["lens"], draw, lines)
+
+
+def mask_pieces(tokenizer, text: str, rate: float, whole: bool, mix: bool, seed: int) -> list[Piece]:
+    """Draws masks over a text, the same ones for the same seed.
+
+    Args:
+        tokenizer: A fast tokenizer with a mask token.
+        text: One text.
+        rate: Chance of each token to be picked, or of each word.
+        whole: Pick words with all their tokens.
+        mix: Of the picked tokens 80% become the mask token, 10% a random one, 10% stay
+            (https://arxiv.org/abs/1810.04805); otherwise all are masked.
+        seed: Of the random numbers.
+    """
+    encoded = tokenizer(text, return_offsets_mapping=True, verbose=False)
+    ids, special_ids = encoded["input_ids"], set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}  # an unknown word is a word
+    special = [word is None or token in special_ids for word, token in zip(encoded.word_ids(), ids)]
+    units = encoded.word_ids() if whole else range(len(ids))
+    units = torch.tensor([[NO_WORD if bare else unit for bare, unit in zip(special, units)]])
+    generator = torch.Generator().manual_seed(seed)
+    picked = pick_words(units, rate, generator)[0].tolist()
+    fates, others = torch.rand(len(ids), generator=generator).tolist(), torch.randint(len(tokenizer), (len(ids),), generator=generator)
+    pieces, end = [], 0
+    for i, (token, (start, stop)) in enumerate(zip(encoded.tokens(), encoded["offset_mapping"])):
+        old = text[max(start, end) : stop] or (token if picked[i] else "")  # the tokens of one character's bytes share its offsets
+        old = token if special[i] else old
+        kind = "special" if special[i] else ""
+        if picked[i]:
+            kind = "mask" if not mix or fates[i] < 0.8 else "random" if fates[i] < 0.9 else "kept"
+        new = {"mask": tokenizer.mask_token, "random": tokenizer.convert_ids_to_tokens(int(others[i]))}.get(kind, "")
+        pieces.append(Piece(text[end:start], old, new, kind))
+        end = max(end, stop)
+    return pieces
+
+
+def masking_explorer(tokenizer, text: str, rate: float = 0.15, seed: int = 0, language: str = "en") -> View:
+    """Shows which tokens a masked language model would be asked for, at any rate, by tokens or whole words.
+
+    Args:
+        tokenizer: A fast tokenizer with a mask token; any other is shown as a sentence that says what it lacks.
+        text: Text to start with.
+        rate: Share to pick at first, up to 0.6.
+        seed: Of the first draw; the button adds 1.
+        language: Of the labels.
+
+    Raises:
+        ValueError: An argument is no tokenizer or no string, or the rate is beyond the slider's ends.
+    """
+    _check("masking_explorer", tokenizer, text)
+    if not 0 <= rate <= 0.6:
+        raise ValueError(say("masking_explorer takes a rate between 0 and 0.6, not {rate}.", rate=rate))
+    name = labels(language)
+
+    def draw(text: str, rate: float, whole: bool, mix: bool, seed: int) -> str:
+        lack = "maskless" if tokenizer.mask_token is None else "slow" if not tokenizer.is_fast else "" if text.strip() else "empty"
+        if lack:
+            return note_html(name[lack].format(tokenizer=type(tokenizer).__name__))
+        return masked_html(mask_pieces(tokenizer, text, rate, whole, mix, seed), rate, language)
+
+    controls = {
+        "text": widgets.Text(text, description=name["first"]),
+        "rate": widgets.FloatSlider(value=rate, min=0, max=0.6, step=0.01, readout_format=".0%", description=name["rate"]),
+        "whole": widgets.Checkbox(False, description=name["whole"], indent=False),
+        "mix": widgets.Checkbox(True, description="80/10/10", indent=False),
+        "seed": widgets.BoundedIntText(seed, min=0, max=2**31, description=name["seed"]),
+        "again": widgets.Button(description=name["again"]),
+    }
+    controls["again"].on_click(lambda button: setattr(controls["seed"], "value", controls["seed"].value + 1))
+    return View(name["explorer"], draw, controls)
+
+
+def fill_mask_playground(checkpoints: Mapping[str, tuple], sentence: str, k: int = 5, language: str = "en") -> View:
+    """Shows what checkpoints guess for the blanks of one sentence, side by side; Enter asks anew.
+
+    Holds the models until `View.close`.
+
+    Args:
+        checkpoints: Name to a masked language model and its tokenizer.
+        sentence: Text with a blank, ``[MASK]``, ``<mask>`` or ``___`` for any of the models.
+        k: Guesses a blank.
+        language: Of the labels.
+
+    Raises:
+        ValueError: There is no checkpoint, one is no pair of a masked language model and a tokenizer, or `k` is below 1.
+    """
+    if not checkpoints or not isinstance(checkpoints, Mapping) or k < 1:
+        raise ValueError(say('fill_mask_playground takes {{"name": (model, tokenizer)}} with one entry or more, and k of 1 or more.'))
+    for checkpoint, pair in checkpoints.items():
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            kind = type(pair).__name__
+            raise ValueError(
+                say("fill_mask_playground takes a pair (model, tokenizer) for {name!r}, not {kind}.", name=checkpoint, kind=kind)
+            )
+        _check("fill_mask_playground", pair[1], sentence)
+        if getattr(pair[0], "get_output_embeddings", lambda: None)() is None:
+            raise ValueError(
+                say(
+                    "{kind}, for {name!r}, cannot guess tokens; load it by AutoModelForMaskedLM.from_pretrained.",
+                    kind=type(pair[0]).__name__,
+                    name=checkpoint,
+                )
+            )
+    name = labels(language)
+
+    def draw(sentence: str) -> str:
+        if not BLANK.search(sentence):
+            return note_html(name["write"])
+        columns = {}
+        for checkpoint, (model, tokenizer) in checkpoints.items():
+            if tokenizer.mask_token is None:
+                return note_html(name["maskless"].format(tokenizer=type(tokenizer).__name__))
+            columns[checkpoint] = guess_blanks(model, tokenizer, sentence, k)
+            if not columns[checkpoint]:
+                return note_html(name["long"].format(limit=validation.longest(tokenizer, model)))
+        return bars_html(columns, language)
+
+    line = widgets.Text(sentence, description=f"{name['first']} ⏎", continuous_update=False)  # a model is too slow for every key
+    return View(name["playground"], draw, {"sentence": line})

@@ -1,0 +1,119 @@
+"""Rows that no corpus should have, and some have: each works, or one sentence names the row and a way out."""
+
+import csv
+import json
+from pathlib import Path
+
+import datasets
+import pytest
+from datasets import Dataset, DatasetDict, load_dataset
+
+from common import ROOT
+from helpers import validation
+from helpers.settings import resolve
+from helpers.train import data
+
+TEXTS = [json.loads(line)["text"] for line in (ROOT / "lab/corpora/reviews/train.jsonl").read_text(encoding="utf-8").splitlines()[:40]]
+SCRIPTS = [
+    "这部电影真好看，演员也很棒。" * 20,
+    "هذا فيلم رائع جدا. " * 20,
+    "यह फ़िल्म अच्छी है। " * 20,
+    "🐳🎬 " * 100,
+    "a\0b\u200bc\ufffd" * 20,
+]
+MIXED = pytest.mark.skipif(not hasattr(datasets, "Json"), reason="this version of datasets refuses such a file itself")
+
+
+def folder_with(path: Path, rows: list, kind: str) -> str:
+    """A data set's folder with a column ``text`` in a file of a kind."""
+    path.mkdir()
+    with open(path / f"train.{kind}", "w", encoding="utf-8", newline="") as file:
+        if kind == "jsonl":
+            file.writelines(json.dumps({"text": row}, ensure_ascii=False) + "\n" for row in rows)
+        elif kind == "csv":
+            csv.writer(file).writerows([["text"], *([row] for row in rows)])
+        else:
+            file.write("\n".join(rows))
+    return str(path)
+
+
+@pytest.fixture
+def chunks(tmp_path, tokenizer, monkeypatch):
+    """What chapters 03 and 05 make of the training texts of a folder."""
+    from datasets import config
+
+    monkeypatch.setattr(config, "HF_DATASETS_CACHE", config.HF_DATASETS_CACHE)
+
+    def make(rows: list, kind: str = "jsonl") -> Dataset:
+        given = folder_with(tmp_path / "rows", rows, kind)
+        settings = resolve("03_imdb_domain_adaptation", dataset=given, output_dir=str(tmp_path / "out"))
+        return data.to_chunks(data.read_texts(settings)["train"], tokenizer, settings, None)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "kind, odd",
+    [
+        ("jsonl", ["", "  \n"]),
+        ("txt", ["", "   "]),
+        ("jsonl", ["word " * 20_000]),
+        ("jsonl", ["x" * 100_000]),
+        ("jsonl", SCRIPTS),
+        ("csv", SCRIPTS),
+        ("csv", ["2024"]),
+    ],
+    ids=["empty", "empty lines", "long", "one long word", "scripts", "scripts in csv", "a number among texts in csv"],
+)
+def test_odd_texts_are_texts(chunks, kind, odd):
+    made = chunks([*TEXTS, *odd], kind)
+    assert len(made) > 10 and {len(row) for row in made["input_ids"]} == {128}
+
+
+@pytest.mark.parametrize(
+    "rows, kind, told",
+    [
+        ([*TEXTS, None], "jsonl", "Row 40 of the split 'train' has None"),
+        ([None, None], "jsonl", "Row 0 of the split 'train' has None"),
+        ([*TEXTS, ""], "csv", "Row 40 of the split 'train' has None"),  # as CSV is read
+        pytest.param([*TEXTS, 7], "jsonl", "Row 40 of the split 'train' has 7", marks=MIXED),
+        pytest.param([7, *TEXTS], "jsonl", "Row 0 of the split 'train' has 7", marks=MIXED),
+        (range(40), "csv", "Row 0 of the split 'train' has 0"),
+        pytest.param([*TEXTS, ["one", "two"]], "jsonl", r"Row 40 of the split 'train' has \['one', 'two'\]", marks=MIXED),
+        ([["one", "two"]] * 3, "jsonl", r"Row 0 of the split 'train' has \['one', 'two'\]"),
+        ([{"en": "one"}] * 3, "jsonl", "Row 0 of the split 'train' has {'en': 'one'}"),
+    ],
+)
+def test_a_row_without_a_text_is_named_with_a_way_out(chunks, rows, kind, told):
+    way_out = "in the column 'text', where a text belongs: leave such rows out, or name the column with the texts: text_column=…$"
+    with pytest.raises(ValueError, match=f"^{told} {way_out}"):
+        chunks(rows, kind)
+
+
+def test_a_null_in_a_split_without_labels_is_named_too(chunks, monkeypatch):
+    texts = Dataset.from_dict({"text": TEXTS})
+    splits = DatasetDict(train=texts, unsupervised=Dataset.from_dict({"text": ["One.", None] * 9}))
+    monkeypatch.setattr("datasets.load_dataset", lambda name: splits)
+    with pytest.raises(ValueError, match="Row 1 of the split 'unsupervised' has None in the column 'text', where a text belongs"):
+        chunks(TEXTS)
+
+
+def test_answers_may_be_lists(tmp_path):
+    rows = [{"answers": {"text": value}} for value in (["One.", "Two."], [], ["", *SCRIPTS])]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    validation.corpus(
+        {"train": load_dataset(str(tmp_path), split="train", cache_dir=str(tmp_path / "cache")).flatten()}, "answers.text", lists=True
+    )
+
+
+@pytest.mark.parametrize("value", [None, ["One.", None], [7], 7])
+def test_an_answer_that_is_no_text_is_named(value):
+    data = {"train": Dataset.from_dict({"answers.text": [value, value]})}
+    with pytest.raises(ValueError, match="Row 0 of the split 'train' has .* in the column 'answers.text', where a text belongs"):
+        validation.corpus(data, "answers.text", lists=True)
+
+
+def test_a_long_value_is_shortened():
+    with pytest.raises(ValueError) as caught:
+        validation.corpus(DatasetDict(train=Dataset.from_dict({"text": [["x" * 100_000]] * 2})), "text")
+    assert len(str(caught.value)) < 250
