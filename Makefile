@@ -16,7 +16,7 @@ READY  := $(VENV)/.ready
 # "03" stands for 03_imdb_domain_adaptation
 NAMES  := $(foreach c,$(CHAPTERS),$(or $(basename $(notdir $(wildcard $(BOOKS)/$(c).ipynb $(BOOKS)/$(c)_*.ipynb))),$(error no chapter $(c))))
 DONE   := $(NAMES:%=$(OUT)/%.json)
-SOURCES := $(wildcard helpers/*.py helpers/*.json helpers/*/*.py tools/run.py lab/corpora/*/* lab/checkpoints/*/* lab/metrics/*/*.py)
+SOURCES := $(wildcard helpers/*.py helpers/*.json helpers/*.toml helpers/*/*.py tools/run.py lab/corpora/*/* lab/checkpoints/*/* lab/metrics/*/*.py)
 PIP_ARGS ?=
 
 export TOKENIZERS_PARALLELISM ?= false

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from helpers.paths import MINI_BERT, ROOT
 from helpers.precision import default_device
-from helpers.settings import MINI_BERT, PAIRS, REVIEWS
 
 
 @dataclass
@@ -38,12 +38,12 @@ class Setup:
         from datasets import concatenate_datasets
 
         folder = self.folder_with("text")
-        rows = _rows(folder or REVIEWS[0], self.scratch).select_columns("text")
+        rows = _rows(folder or str(ROOT / "lab" / "corpora" / "reviews"), self.scratch).select_columns("text")
         return concatenate_datasets([rows] * -(-count // len(rows))).select(range(count)).flatten_indices()
 
     def pairs(self):
         """Pairs to train on, with ``sentence1``, ``sentence2`` and ``label``."""
-        return _rows(self.folder_with("sentence1") or PAIRS[0], self.scratch, split="train")
+        return _rows(self.folder_with("sentence1") or str(ROOT / "lab" / "corpora" / "paraphrases"), self.scratch, split="train")
 
 
 def _rows(folder, scratch: Path, split: str | None = None):

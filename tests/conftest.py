@@ -10,7 +10,7 @@ from helpers import i18n
 @pytest.fixture(autouse=True)
 def english():
     """Every test begins in English, whatever language the one before has set."""
-    i18n.speak("en")
+    i18n.set_language("en")
 
 
 @pytest.fixture(scope="session")

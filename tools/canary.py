@@ -11,7 +11,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-BOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+BOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "evaluate", "huggingface_hub")
 
 

@@ -149,7 +149,7 @@ def execute(source: Path, executed: Path, parameters: dict, given: dict) -> int:
     write(executed, nbformat.writes(notebook))
     for cell in notebook.cells:
         cell.source = cell.source.replace("](../assets/", "](assets/")  # nbconvert embeds nothing above the folder that it is told
-    resources = {"metadata": {"path": str(Path(__file__).resolve().parents[2] / "notebooks")}}
+    resources = {"metadata": {"path": str(Path(__file__).resolve().parents[1] / "notebooks")}}
     html, _ = HTMLExporter(embed_images=True).from_notebook_node(notebook, resources=resources)
     write(out / f"{name}.html", html)
     result = {

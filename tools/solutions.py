@@ -13,7 +13,7 @@ from pathlib import Path
 import nbformat
 
 from helpers import exercises
-from helpers.validation import ROOT
+from helpers.paths import ROOT
 
 
 def solved(path: Path):

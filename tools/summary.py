@@ -7,7 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-BANDS = Path(__file__).resolve().parent.parent / "bands.toml"
+BANDS = Path(__file__).resolve().parents[1] / "tests" / "bands.toml"
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Summary of the chapters</title>
 <style>body{{font:16px system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}}
 table{{border-collapse:collapse;width:100%}}

@@ -1,4 +1,4 @@
-"""Exercises that answer back: ``ex = exercises.chapter("01", "en")``."""
+"""Exercises that answer back: ``ex = exercises.chapter("01")``."""
 
 from helpers.exercises.engine import chapter
 

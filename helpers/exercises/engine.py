@@ -169,14 +169,13 @@ def place(error: BaseException, answer: object) -> dict | None:
 
 @dataclass(frozen=True)
 class Bound:
-    """An exercise in a language; what a notebook calls."""
+    """An exercise as a notebook calls it."""
 
     exercise: Exercise
-    language: str
 
     def _note(self, kind: str, text: str = "", /, **values) -> Note:
-        text = translated(text, self.language)
-        return Note(kind, translated(KINDS[kind][2], self.language), text.format(**values) if values else text)
+        text = translated(text)
+        return Note(kind, translated(KINDS[kind][2]), text.format(**values) if values else text)
 
     def check(self, answer: object) -> Note:
         """Says whether an answer is right, and if not, as precisely as it can, why not."""
@@ -206,10 +205,10 @@ class Bound:
 
 
 class Chapter:
-    """The exercises of a chapter as attributes, in a language."""
+    """The exercises of a chapter as attributes."""
 
-    def __init__(self, exercises: dict[str, Exercise], language: str):
-        self._exercises = {name: Bound(exercise, language) for name, exercise in exercises.items()}
+    def __init__(self, exercises: dict[str, Exercise]):
+        self._exercises = {name: Bound(exercise) for name, exercise in exercises.items()}
 
     def __getattr__(self, name: str) -> Bound:
         if name in (known := self.__dict__.get("_exercises", {})):
@@ -230,8 +229,8 @@ def exercise(hint: str, *, cases=None, judge=None, name: str | None = None, valu
     return lambda solution: Exercise(solution.__name__, solution, hint, cases, judge, [])
 
 
-def chapter(number: str, language: str = "en") -> Chapter:
+def chapter(number: str) -> Chapter:
     """The exercises of a chapter, such as ``"01"``."""
     module = importlib.import_module(f"helpers.exercises.chapter_{number}")
     found = {value.name: value for value in vars(module).values() if isinstance(value, Exercise)}
-    return Chapter(found, language)
+    return Chapter(found)

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from helpers.validation import ROOT
+from helpers.paths import ROOT
 
 SENTENCES = (
     "The ferry left at noon.", "It was late, and the harbour was empty.", "Nobody waited.", "A gull cried over the unbelievably grey water!"

@@ -8,6 +8,8 @@ from pathlib import Path
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from helpers import validation
+from helpers.access import check_access
+from helpers.paths import ROOT
 from helpers.settings import Settings, resolve
 from helpers.train import checkpoints, data, hub, loop
 from helpers.train.setup import Run, new_accelerator, prepare, set_dropout
@@ -52,6 +54,7 @@ def set_up(options: argparse.Namespace) -> tuple[Run, object, Settings]:
     """Everything up to the first step: settings, data, model; returns the run, the tokenizer and the settings."""
     given = {name: getattr(options, name) for name in ("profile", *SETTINGS, "push_to_hub")}
     settings = resolve("05_accelerate_loop", **given, train_splits=options.train_splits and tuple(options.train_splits))
+    check_access(settings)
     accelerator = new_accelerator(settings.seed, options.cpu, options.mixed_precision)
     if settings.push_to_hub and accelerator.is_main_process:
         settings = replace(settings, hub_model_id=hub.repository(settings.hub_model_id or Path(settings.output_dir).name))
@@ -71,7 +74,7 @@ def begin(run: Run, folder: Path, checkpoint: str | None) -> None:
     Raises FileExistsError if the folder holds a training that was stopped, and nobody asked to go on with it.
     """
     if checkpoint is not None:
-        return loop.resume(run, validation.ROOT / Path(checkpoint).expanduser() if checkpoint else folder)
+        return loop.resume(run, ROOT / Path(checkpoint).expanduser() if checkpoint else folder)
     done, steps = checkpoints.progress(folder)
     if done < steps:
         raise FileExistsError(

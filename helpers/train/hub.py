@@ -86,11 +86,6 @@ def model_card(title: str, history: list[dict], plan: dict) -> str:
     )
 
 
-def shown(place: str) -> str:
-    """A Hub id as it is; of a folder its name, without the path that leads to it here."""
-    return Path(place).name if Path(place).is_absolute() else place
-
-
 def repository(name: str) -> str:
     """Makes sure, before a training, that there is a repository to push to, and returns its full id.
 

@@ -12,9 +12,9 @@ from transformers import get_scheduler
 
 from helpers.i18n import say
 from helpers.labelled_logits import skip_unlabelled_logits
+from helpers.paths import display_name
 from helpers.precision import autocast_dtype, default_device
 from helpers.settings import Settings
-from helpers.train import hub
 
 
 @dataclass
@@ -126,7 +126,7 @@ def with_and_without_decay(model, weight_decay: float) -> list[dict]:
 def plan_of(settings: Settings, model, train_rows: Dataset, steps: int, warmup_steps: int) -> dict:
     """What decides the outcome of a training, by name."""
     names = ("seed", "num_train_epochs", "batch_size", "learning_rate", "weight_decay", "chunk_size")
-    places = {"checkpoint": hub.shown(settings.checkpoint), "dataset": hub.shown(settings.dataset[0])}
+    places = {"checkpoint": display_name(settings.checkpoint), "dataset": display_name(settings.dataset[0])}
     dropout = max((module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)), default=0.0)
     rest = {"chunks": len(train_rows), "masks": type(train_rows.collator).__name__, "warmup_steps": warmup_steps, "steps": steps}
     return places | {name: getattr(settings, name) for name in names} | rest | {"dropout": dropout}

@@ -41,9 +41,9 @@ class Piece(NamedTuple):
     kind: str = ""
 
 
-def labels(language: str) -> dict[str, str]:
-    """The labels of a language, English for an unknown one."""
-    return {name: translated(text, language) for name, text in LABELS.items()}
+def labels() -> dict[str, str]:
+    """Return the labels in the current language."""
+    return {name: translated(text) for name, text in LABELS.items()}
 
 
 def note_html(sentence: str) -> str:
@@ -51,7 +51,7 @@ def note_html(sentence: str) -> str:
     return f'<p role="status" style="border-left:4px solid {ORANGE};padding-left:.6em">{escape(sentence)}</p>'
 
 
-def lens_html(tokens: Sequence[str], ids: Sequence[int], segments: Sequence[int], words: Sequence[int | None], language: str = "en") -> str:
+def lens_html(tokens: Sequence[str], ids: Sequence[int], segments: Sequence[int], words: Sequence[int | None]) -> str:
     """A table with a column for each token: token, id, segment and word.
 
     Args:
@@ -59,9 +59,8 @@ def lens_html(tokens: Sequence[str], ids: Sequence[int], segments: Sequence[int]
         ids: One a token.
         segments: One a token, or none at all for a tokenizer that has no segments.
         words: One a token, None at special tokens, which get a dashed border.
-        language: Of the labels.
     """
-    name, rows = labels(language), []
+    name, rows = labels(), []
     for key, cells in ("token", tokens), ("id", ids), ("segment", segments), ("word", words):
         tag = 'th scope="col"' if key == "token" else "td"
         row = f'<th scope="row" style="text-align:left;white-space:nowrap;padding:.2em .8em .2em 0">{name[key]}</th>'
@@ -83,15 +82,14 @@ def _box(kind: str, html: str) -> str:
     return f'<span style="{style}">{html}</span>'
 
 
-def masked_html(pieces: Sequence[Piece], wanted: float, language: str = "en") -> str:
+def masked_html(pieces: Sequence[Piece], wanted: float) -> str:
     """Text with its picked tokens boxed, the old token struck through and the new one bold, and the share picked.
 
     Args:
         pieces: The tokens in order.
         wanted: Share that was asked for.
-        language: Of the labels.
     """
-    name, text = labels(language), ""
+    name, text = labels(), ""
     for before, old, new, kind in pieces:
         old, new = escape(old), escape(new)
         if kind == "special":
@@ -109,18 +107,17 @@ def masked_html(pieces: Sequence[Piece], wanted: float, language: str = "en") ->
     )
 
 
-def bars_html(columns: Mapping[str, Sequence[Sequence[tuple[str, float]]]], language: str = "en") -> str:
+def bars_html(columns: Mapping[str, Sequence[Sequence[tuple[str, float]]]]) -> str:
     """Predictions side by side, a bar and a percentage each; the longest bar of all fills its column.
 
     Args:
         columns: Checkpoint to its blanks, each a list of tokens with their probabilities.
-        language: Of the labels.
     """
     html, most = "", max((guess[1] for blanks in columns.values() for guesses in blanks for guess in guesses), default=1)
     for (checkpoint, blanks), colour in zip(columns.items(), [GREY, BLUE, ORANGE, GREEN, VERMILION] * len(columns)):
         html += f'<div style="flex:1 1 18em;max-width:30em"><b>{escape(checkpoint)}</b>'
         for number, guesses in enumerate(blanks, 1):
-            caption = f"<caption>{labels(language)['blank'].format(number)}</caption>" if len(blanks) > 1 else ""
+            caption = f"<caption>{labels()['blank'].format(number)}</caption>" if len(blanks) > 1 else ""
             html += f'<table style="width:100%;border-collapse:collapse;{INHERIT}">{caption}'
             for token, probability in guesses:
                 bar = f"width:{probability / most:.1%};height:1em;background:{colour}a6;border:1px solid currentColor;box-sizing:border-box"
@@ -134,15 +131,14 @@ def bars_html(columns: Mapping[str, Sequence[Sequence[tuple[str, float]]]], lang
     return f'<div style="display:flex;flex-wrap:wrap;gap:1em 2em;overflow-x:auto">{html}</div>'
 
 
-def loss_html(points: Sequence[tuple[int, float]], language: str = "en", most: int = 300) -> str:
+def loss_html(points: Sequence[tuple[int, float]], most: int = 300) -> str:
     """A line of losses over steps, and the last one in words.
 
     Args:
         points: Steps and losses; what is not finite leaves a gap.
-        language: Of the labels.
         most: Points drawn; of more, equal runs are averaged.
     """
-    name = labels(language)
+    name = labels()
     if not points:
         return f"<p>{name['waiting']}</p>"
     width = math.ceil(len(points) / most)

@@ -17,13 +17,12 @@ class LiveLoss:
 
     Args:
         interval: Seconds between drawings at least.
-        language: Of the labels.
     """
 
-    def __init__(self, interval: float = 0.5, language: str = "en"):
-        self.interval, self.language = interval, language
+    def __init__(self, interval: float = 0.5):
+        self.interval = interval
         self.points: list[tuple[int, float]] = []
-        self.picture = widgets.HTML(loss_html([], language), layout={"width": "100%"})
+        self.picture = widgets.HTML(loss_html([]), layout={"width": "100%"})
         self._waiting, self._due, self._handle = [], 0.0, None
 
     def __call__(self, loss) -> None:
@@ -44,7 +43,7 @@ class LiveLoss:
         """Draws all losses now, whatever the interval."""
         self.points += [(step, float(loss)) for step, loss in self._waiting]
         self._waiting.clear()
-        self.picture.value = loss_html(self.points, self.language)
+        self.picture.value = loss_html(self.points)
         self._due = time.monotonic() + self.interval
 
     def show(self) -> None:

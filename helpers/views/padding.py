@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterable
 
 from helpers.i18n import say
-from helpers.views.html import BLUE, GREY, labels
+from helpers.views.html import BLUE, GREY, LABELS, labels
 
 CJK_FONTS = {"Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Microsoft YaHei", "PingFang SC", "SimHei", "WenQuanYi Zen Hei"}
 
@@ -31,13 +31,12 @@ def padding_share(batches: Iterable[tuple[list[int], int]]) -> float:
     return 1 - tokens / places
 
 
-def padding_picture(lengths: Iterable[int], batch_size: int, language: str = "en", rows: int = 32):
+def padding_picture(lengths: Iterable[int], batch_size: int, rows: int = 32):
     """Draws the first batches under three ways to pad, with the share of padding of all batches in each title.
 
     Args:
         lengths: Tokens of each text.
         batch_size: Rows in a batch.
-        language: Of the labels; English where no installed font has Chinese.
         rows: Rows drawn, in whole batches, and one batch at least.
 
     Returns:
@@ -53,7 +52,7 @@ def padding_picture(lengths: Iterable[int], batch_size: int, language: str = "en
     if not lengths or min(lengths) < 1 or batch_size < 1:
         raise ValueError(say("padding_picture takes the token counts of some texts and a batch size, all of them 1 or more."))
     chinese = next((font.name for font in fontManager.ttflist if font.name in CJK_FONTS), None)
-    name = labels(language if chinese else "en")
+    name = labels() if chinese else LABELS
     with plt.rc_context({"font.family": ["DejaVu Sans", *([chinese] if chinese else [])], "hatch.linewidth": 0.5}):
         figure, panels = plt.subplots(1, 3, figsize=(12, 3.6), sharex=True, sharey=True, layout="constrained")
         for panel, strategy in zip(panels, ("corpus", "batch", "grouped")):

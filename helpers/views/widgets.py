@@ -75,20 +75,19 @@ def _check(name: str, tokenizer, *texts) -> None:
             raise ValueError(say("{name} takes its text as a string, not {kind}.", name=name, kind=type(text).__name__))
 
 
-def tokenizer_lens(tokenizer, text: str, second: str = "", language: str = "en") -> View:
+def tokenizer_lens(tokenizer, text: str, second: str = "") -> View:
     """Shows how a tokenizer cuts one sentence or a pair: tokens, ids, segments and words, as one types.
 
     Args:
         tokenizer: A fast tokenizer; a slow one is shown as a sentence that says so.
         text: Sentence to start with.
         second: Second sentence of a pair, if any.
-        language: Of the labels.
 
     Raises:
         ValueError: An argument is no tokenizer or no string.
     """
     _check("tokenizer_lens", tokenizer, text, second)
-    name = labels(language)
+    name = labels()
 
     def draw(first: str, second: str) -> str:
         if not tokenizer.is_fast:
@@ -96,7 +95,7 @@ def tokenizer_lens(tokenizer, text: str, second: str = "", language: str = "en")
         if not first.strip():
             return note_html(name["empty"])
         encoded = tokenizer(first, second or None, verbose=False)
-        return lens_html(encoded.tokens(), encoded["input_ids"], encoded.get("token_type_ids", []), encoded.word_ids(), language)
+        return lens_html(encoded.tokens(), encoded["input_ids"], encoded.get("token_type_ids", []), encoded.word_ids())
 
     lines = {"first": widgets.Text(text, description=name["first"]), "second": widgets.Text(second, description=name["second"])}
     return View(name["lens"], draw, lines)
@@ -135,7 +134,7 @@ def mask_pieces(tokenizer, text: str, rate: float, whole: bool, mix: bool, seed:
     return pieces
 
 
-def masking_explorer(tokenizer, text: str, rate: float = 0.15, seed: int = 0, language: str = "en") -> View:
+def masking_explorer(tokenizer, text: str, rate: float = 0.15, seed: int = 0) -> View:
     """Shows which tokens a masked language model would be asked for, at any rate, by tokens or whole words.
 
     Args:
@@ -143,7 +142,6 @@ def masking_explorer(tokenizer, text: str, rate: float = 0.15, seed: int = 0, la
         text: Text to start with.
         rate: Share to pick at first, up to 0.6.
         seed: Of the first draw; the button adds 1.
-        language: Of the labels.
 
     Raises:
         ValueError: An argument is no tokenizer or no string, or the rate is beyond the slider's ends.
@@ -151,13 +149,13 @@ def masking_explorer(tokenizer, text: str, rate: float = 0.15, seed: int = 0, la
     _check("masking_explorer", tokenizer, text)
     if not 0 <= rate <= 0.6:
         raise ValueError(say("masking_explorer takes a rate between 0 and 0.6, not {rate}.", rate=rate))
-    name = labels(language)
+    name = labels()
 
     def draw(text: str, rate: float, whole: bool, mix: bool, seed: int) -> str:
         lack = "maskless" if tokenizer.mask_token is None else "slow" if not tokenizer.is_fast else "" if text.strip() else "empty"
         if lack:
             return note_html(name[lack].format(tokenizer=type(tokenizer).__name__))
-        return masked_html(mask_pieces(tokenizer, text, rate, whole, mix, seed), rate, language)
+        return masked_html(mask_pieces(tokenizer, text, rate, whole, mix, seed), rate)
 
     controls = {
         "text": widgets.Text(text, description=name["first"]),
@@ -171,7 +169,7 @@ def masking_explorer(tokenizer, text: str, rate: float = 0.15, seed: int = 0, la
     return View(name["explorer"], draw, controls)
 
 
-def fill_mask_playground(checkpoints: Mapping[str, tuple], sentence: str, k: int = 5, language: str = "en") -> View:
+def fill_mask_playground(checkpoints: Mapping[str, tuple], sentence: str, k: int = 5) -> View:
     """Shows what checkpoints guess for the blanks of one sentence, side by side; Enter asks anew.
 
     Holds the models until `View.close`.
@@ -180,7 +178,6 @@ def fill_mask_playground(checkpoints: Mapping[str, tuple], sentence: str, k: int
         checkpoints: Name to a masked language model and its tokenizer.
         sentence: Text with a blank, ``[MASK]``, ``<mask>`` or ``___`` for any of the models.
         k: Guesses a blank.
-        language: Of the labels.
 
     Raises:
         ValueError: There is no checkpoint, one is no pair of a masked language model and a tokenizer, or `k` is below 1.
@@ -202,7 +199,7 @@ def fill_mask_playground(checkpoints: Mapping[str, tuple], sentence: str, k: int
                     name=checkpoint,
                 )
             )
-    name = labels(language)
+    name = labels()
 
     def draw(sentence: str) -> str:
         if not BLANK.search(sentence):
@@ -214,7 +211,7 @@ def fill_mask_playground(checkpoints: Mapping[str, tuple], sentence: str, k: int
             columns[checkpoint] = guess_blanks(model, tokenizer, sentence, k)
             if not columns[checkpoint]:
                 return note_html(name["long"].format(limit=validation.longest(tokenizer, model)))
-        return bars_html(columns, language)
+        return bars_html(columns)
 
     line = widgets.Text(sentence, description=f"{name['first']} ⏎", continuous_update=False)  # a model is too slow for every key
     return View(name["playground"], draw, {"sentence": line})

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from transformers import AutoTokenizer
 
 from helpers.labelled_logits import skip_unlabelled_logits
-from helpers.validation import ROOT
+from helpers.paths import ROOT
 from lab.pretraining.batches import BatchMaker, Text
 from lab.pretraining.pretrain import build_model, draw_curve, perplexity
 

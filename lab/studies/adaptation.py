@@ -19,11 +19,12 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 from transformers import AutoModelForMaskedLM, AutoTokenizer, DataCollatorForLanguageModeling, default_data_collator, set_seed
 
+from helpers.access import cache_by_content
 from helpers.chunking import chunk, tokenizing
 from helpers.labelled_logits import skip_unlabelled_logits
 from helpers.masking import IGNORE_INDEX, freeze_masks
+from helpers.paths import ROOT
 from helpers.precision import autocast_dtype, default_device
-from helpers.validation import ROOT, cache_by_content
 from lab.pretraining.prepare import documents
 
 SHARED = ROOT.parent / "shared" / "data"

@@ -29,8 +29,8 @@ from transformers import (
 from transformers.utils import logging
 
 from helpers.labelled_logits import skip_unlabelled_logits
+from helpers.paths import ROOT
 from helpers.precision import autocast_dtype, default_device
-from helpers.validation import ROOT
 from lab import study
 
 RESULTS, STARTS = ROOT / "lab" / "studies" / "labels.json", ROOT / "build" / "labels"

@@ -15,9 +15,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments, set_seed
 
+from helpers.paths import ROOT
 from helpers.precision import training_flags
 from helpers.settings import resolve
-from helpers.validation import ROOT
 
 SHARED = ROOT.parent / "shared" / "data"
 RUNS = {  # name: (data set, parameters of the chapter, seeds)

@@ -115,7 +115,7 @@ def test_errors_are_said_in_the_learners_language():
     "language, message", [("zh", "不够一个 128 词元的文本块"), ("zh-CN", "不够一个"), ("en", "shorter than one chunk"), (None, "shorter")]
 )
 def test_errors_speak_the_language_of_the_settings(language, message, tmp_path):
-    i18n.speak("zh")
+    i18n.set_language("zh")
     settings = resolve("03_imdb_domain_adaptation", language=language, output_dir=str(tmp_path))
     assert settings.language == (language or "en")
     with pytest.raises(ValueError, match=message):
@@ -126,7 +126,7 @@ def test_settings_errors_and_page_are_chinese_too(tmp_path):
     with pytest.raises(ValueError, match="batch_size 必须是大于 0 的整数，不能是 0。"):
         resolve("01_mrpc_classification", language="zh", batch_size=0, output_dir=str(tmp_path))
     settings = resolve("01_mrpc_classification", language="zh", output_dir=str(tmp_path))
-    i18n.speak("en")
+    i18n.set_language("en")
     assert "在 hub 配置下，同样的单元格会加载：" in settings._repr_html_()
 
 
@@ -134,7 +134,7 @@ def test_an_unknown_language_is_an_error_and_changes_nothing(tmp_path):
     resolve("01_mrpc_classification", language="zh", output_dir=str(tmp_path))
     with pytest.raises(ValueError, match="未知的语言 'xx'：可选 'en', 'zh'。"):
         resolve("01_mrpc_classification", language="xx", output_dir=str(tmp_path))
-    i18n.speak("en")
+    i18n.set_language("en")
     with pytest.raises(ValueError, match="Unknown language 'xx': choose one of 'en', 'zh'."):
         resolve("01_mrpc_classification", language="xx", output_dir=str(tmp_path))
     assert i18n.translated("Right.", "xx") == i18n.translated("Right.") == "Right."
@@ -155,7 +155,7 @@ def test_exercises_utter_no_english(number):
 
 def test_views_and_plans_are_chinese(tokenizer):
     with pytest.raises(ValueError, match="Slow 不提供单词编号，而全词掩码需要它"):
-        i18n.speak("zh")
+        i18n.set_language("zh")
         chunking.tokenizing(type("Slow", (), {"is_fast": False})())
     need = Memory(0, 0, 0, 0, peak=2**30)
     assert str(budget.Plan(1377, 3900, need, 15 * 2**30)) == "1,377 步，约 1 小时 5 分钟；峰值 1 GiB，可用 15 GiB"

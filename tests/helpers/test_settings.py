@@ -25,7 +25,7 @@ def test_the_lab_profile_points_at_bundled_folders(out):
 
 
 def test_the_hub_profile_is_the_tutorials_own_setting(out, monkeypatch):
-    monkeypatch.setattr(validation, "hub", lambda names: None)
+    monkeypatch.setattr(access, "check_hub", lambda names: None)
     settings = resolve(CHAPTER, "hub", output_dir=out)
     assert (settings.checkpoint, settings.dataset) == ("distilbert/distilbert-base-uncased", ("stanfordnlp/imdb",))
     assert (settings.num_train_epochs, settings.batch_size, settings.learning_rate, settings.weight_decay) == (3, 64, 2e-5, 0.01)
@@ -45,7 +45,7 @@ def test_a_limited_training_brings_a_limited_evaluation(out):
 @pytest.mark.parametrize("chapter", ROWS)
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_chapter_has_both_profiles(chapter, profile, out, monkeypatch):
-    monkeypatch.setattr(validation, "hub", lambda names: None)
+    monkeypatch.setattr(access, "check_hub", lambda names: None)
     assert resolve(f"{chapter}_x", profile, output_dir=out).profile == profile
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from helpers import validation
 from helpers.settings import resolve
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "hub"))
@@ -83,7 +82,7 @@ ELSEWHERE = r"take profile='lab', which needs no network, .*give folders as data
 @pytest.fixture
 def refusal(hub, tmp_path, monkeypatch):
     """What the settings cell says, and after how many seconds."""
-    monkeypatch.setattr(validation, "HUB_PATIENCE", 2)
+    monkeypatch.setattr(access, "HUB_PATIENCE", 2)
     monkeypatch.setenv("HF_ENDPOINT", hub.url)
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
 
