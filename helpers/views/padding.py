@@ -1,4 +1,4 @@
-"""Padding: how much of it three ways to make batches need, in numbers and as a picture."""
+"""How much padding three ways to make batches need, in numbers and as a picture."""
 
 import random
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ CJK_FONTS = {"Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Microsof
 
 
 def padded_batches(lengths: Iterable[int], batch_size: int, strategy: str) -> list[tuple[list[int], int]]:
-    """Batches, each the lengths of its rows and the length that they are padded to.
+    """Return batches, each as the lengths of its rows and the length that they are padded to.
 
     Args:
         lengths: Tokens of each text.
@@ -26,13 +26,13 @@ def padded_batches(lengths: Iterable[int], batch_size: int, strategy: str) -> li
 
 
 def padding_share(batches: Iterable[tuple[list[int], int]]) -> float:
-    """Share of the positions of all batches that hold no token."""
+    """Return the share of the positions of all batches that hold no token."""
     tokens, places = map(sum, zip(*((sum(rows), len(rows) * width) for rows, width in batches)))
     return 1 - tokens / places
 
 
 def padding_picture(lengths: Iterable[int], batch_size: int, rows: int = 32):
-    """Draws the first batches under three ways to pad, with the share of padding of all batches in each title.
+    """Draw the first batches under three ways to pad, with the share of padding of all batches in each title.
 
     Args:
         lengths: Tokens of each text.
