@@ -144,10 +144,9 @@ def _what_fits(model, rows, accumulation, limit, need, options) -> str:
                 total=total,
             )
         )
+    # later releases rename it
     enable = "activation_checkpointing_enable" if hasattr(model, "activation_checkpointing_enable") else "gradient_checkpointing_enable"
-    ways = (
-        [] if _uses_checkpointing(model) else [say("gradient checkpointing (model.{enable}())", enable=enable)]
-    )  # renamed in later releases
+    ways = [] if _uses_checkpointing(model) else [say("gradient checkpointing (model.{enable}())", enable=enable)]
     ways += _precision(options["device"], options["dtype"])
     return " ".join([*sentences, say("What else saves memory: {ways}.", ways=_listed(ways))])
 
