@@ -186,8 +186,8 @@ def main() -> None:
         "real reviews (IMDb)": compare("IMDb", real["train"], real["test"][::12], general, 2000),
         "bundled reviews": compare("bundled", bundled["train"] + bundled["unsupervised"], bundled["test"], general, None),
     }
-    (ROOT / "lab" / "study.json").write_text(json.dumps(results, indent=1) + "\n")
-    draw(results, ROOT / "lab" / "study.png")
+    (ROOT / "lab" / "studies" / "adaptation.json").write_text(json.dumps(results, indent=1) + "\n")
+    draw(results, ROOT / "lab" / "studies" / "adaptation.png")
     for name, result in results.items():
         mean = {key: {arm: float(np.mean(values)) for arm, values in result[key].items()} for key in ("perplexity", "film_words")}
         print(f"{name}: {json.dumps(mean)}, adapted/control {result['ratio'][0]:.3f} [{result['ratio'][1]:.3f}, {result['ratio'][2]:.3f}]")
