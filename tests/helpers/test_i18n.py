@@ -143,7 +143,8 @@ def test_exercises_utter_no_english(number):
     def raises(*arguments):
         raise KeyError("own")
 
-    for bound in exercises.chapter(number, "zh"):
+    i18n.set_language("zh")
+    for bound in exercises.chapter(number):
         mistakes = bound.exercise.mistakes[: 1 if bound.exercise.judge else None]  # judges take their time; what they say is in the table
         answers = [..., 3, raises, *(wrong for wrong, _ in mistakes)]
         for note in [bound.hint(), *map(bound.check, answers)]:
@@ -157,4 +158,4 @@ def test_views_and_plans_are_chinese(tokenizer):
         chunking.tokenizing(type("Slow", (), {"is_fast": False})())
     need = Memory(0, 0, 0, 0, peak=2**30)
     assert str(budget.Plan(1377, 3900, need, 15 * 2**30)) == "1,377 步，约 1 小时 5 分钟；峰值 1 GiB，可用 15 GiB"
-    assert views.tokenizer_lens(tokenizer, "One.", language="zh")._repr_mimebundle_()["text/plain"].startswith("分词器透镜：")
+    assert views.tokenizer_lens(tokenizer, "One.")._repr_mimebundle_()["text/plain"].startswith("分词器透镜：")
