@@ -9,7 +9,7 @@ import pytest
 from datasets import Dataset, DatasetDict, load_dataset
 
 from common import ROOT
-from helpers import validation
+from helpers import access, validation
 from helpers.settings import resolve
 from helpers.train import data
 
@@ -47,6 +47,7 @@ def chunks(tmp_path, tokenizer, monkeypatch):
     def make(rows: list, kind: str = "jsonl") -> Dataset:
         given = folder_with(tmp_path / "rows", rows, kind)
         settings = resolve("03_imdb_domain_adaptation", dataset=given, output_dir=str(tmp_path / "out"))
+        access.check_access(settings)
         return data.to_chunks(data.read_texts(settings)["train"], tokenizer, settings, None)
 
     return make
@@ -117,3 +118,47 @@ def test_a_long_value_is_shortened():
     with pytest.raises(ValueError) as caught:
         validation.corpus(DatasetDict(train=Dataset.from_dict({"text": [["x" * 100_000]] * 2})), "text")
     assert len(str(caught.value)) < 250
+
+
+rows = Dataset.from_dict({"text": ["a", "b"]})
+
+
+@pytest.mark.parametrize(
+    "data, column, message",
+    [
+        (DatasetDict(test=rows), "text", "The data set has no split 'train', only test; name its file train.parquet"),
+        (
+            DatasetDict(train=rows),
+            "review",
+            "The data set has no column 'review', only text; name the one with the texts: text_column",
+        ),
+        (DatasetDict(train=rows.select([])), "text", "The split 'train' has too few rows .0."),
+        (DatasetDict(train=rows.select([0])), "text", "The split 'train' has too few rows .1."),
+    ],
+)
+def test_a_corpus_that_does_not_fit_is_told_why(data, column, message):
+    with pytest.raises(ValueError, match=message):
+        validation.corpus(data, column)
+
+
+def test_a_fitting_corpus_passes():
+    validation.corpus(DatasetDict(train=rows), "text")
+
+
+def test_chunks_beyond_the_models_positions_are_refused(tokenizer, tiny_model):
+    with pytest.raises(ValueError, match="Chunks of 65 tokens are longer than the 6[24] that this model takes: lower chunk_size"):
+        validation.masked_lm(tokenizer, tiny_model, 65)
+    validation.masked_lm(tokenizer, tiny_model, 62)
+
+
+def test_a_tokenizer_without_a_mask_token_is_refused(tokenizer, tiny_model):
+    class Causal:
+        mask_token, name_or_path = None, "gpt"
+
+    with pytest.raises(ValueError, match="The tokenizer of gpt has no mask token: take the checkpoint of a masked language model"):
+        validation.masked_lm(Causal(), tiny_model, 8)
+
+
+def test_a_corpus_shorter_than_one_chunk_is_told_so():
+    with pytest.raises(ValueError, match="The corpus is shorter than one chunk of 128 tokens: add text or lower chunk_size"):
+        validation.chunks(rows.select([]), 128)
