@@ -31,7 +31,7 @@ from transformers.utils import logging
 from helpers.labelled_logits import skip_unlabelled_logits
 from helpers.paths import ROOT
 from helpers.precision import autocast_dtype, default_device
-from lab import study
+from lab.studies import adaptation as study
 
 RESULTS, STARTS = ROOT / "lab" / "studies" / "labels.json", ROOT / "build" / "labels"
 ARMS, SEEDS = ("plain", "adapted"), range(5)
