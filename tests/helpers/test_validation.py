@@ -48,7 +48,8 @@ def chunks(tmp_path, tokenizer, monkeypatch):
         given = folder_with(tmp_path / "rows", rows, kind)
         settings = resolve("03_imdb_domain_adaptation", dataset=given, output_dir=str(tmp_path / "out"))
         access.check_access(settings)
-        return data.to_chunks(data.read_texts(settings)["train"], tokenizer, settings, None)
+        texts = data.read_texts(settings.dataset, settings.text_column, settings.train_splits)
+        return data.to_chunks(texts["train"], tokenizer, settings.chunk_size)
 
     return make
 
