@@ -95,7 +95,7 @@ def test_a_row_without_a_text_is_named_with_a_way_out(chunks, rows, kind, told):
 def test_a_null_in_a_split_without_labels_is_named_too(chunks, monkeypatch):
     texts = Dataset.from_dict({"text": TEXTS})
     splits = DatasetDict(train=texts, unsupervised=Dataset.from_dict({"text": ["One.", None] * 9}))
-    monkeypatch.setattr("datasets.load_dataset", lambda name: splits)
+    monkeypatch.setattr("helpers.train.data.load_dataset", lambda name: splits)
     with pytest.raises(ValueError, match="Row 1 of the split 'unsupervised' has None in the column 'text', where a text belongs"):
         chunks(TEXTS)
 
