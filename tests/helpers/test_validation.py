@@ -48,7 +48,8 @@ def chunks(tmp_path, tokenizer, monkeypatch):
         given = folder_with(tmp_path / "rows", rows, kind)
         settings = resolve("03_imdb_domain_adaptation", dataset=given, output_dir=str(tmp_path / "out"))
         access.check_access(settings)
-        return data.to_chunks(data.read_texts(settings)["train"], tokenizer, settings, None)
+        texts = data.read_texts(settings.dataset, settings.text_column, settings.train_splits)
+        return data.to_chunks(texts["train"], tokenizer, settings.chunk_size)
 
     return make
 
@@ -94,7 +95,7 @@ def test_a_row_without_a_text_is_named_with_a_way_out(chunks, rows, kind, told):
 def test_a_null_in_a_split_without_labels_is_named_too(chunks, monkeypatch):
     texts = Dataset.from_dict({"text": TEXTS})
     splits = DatasetDict(train=texts, unsupervised=Dataset.from_dict({"text": ["One.", None] * 9}))
-    monkeypatch.setattr("datasets.load_dataset", lambda name: splits)
+    monkeypatch.setattr("helpers.train.data.load_dataset", lambda name: splits)
     with pytest.raises(ValueError, match="Row 1 of the split 'unsupervised' has None in the column 'text', where a text belongs"):
         chunks(TEXTS)
 
