@@ -65,9 +65,11 @@ def set_up(options: argparse.Namespace) -> tuple[Run, object, Settings]:
     if options.no_dropout:
         set_dropout(model, 0.0)
     column, limits = settings.text_column, (settings.max_train_samples, settings.max_eval_samples)
-    with accelerator.main_process_first():  # the other processes then read its results from the cache
+    with accelerator.local_main_process_first():  # the others of this machine then read its results from the cache
         texts = data.read_texts(settings.dataset, column, settings.train_splits, accelerator.print)
-        rows = data.masked_rows(texts, tokenizer, settings.chunk_size, limits, column, settings.seed, options.whole_words)
+        rows = data.masked_rows(
+            texts, tokenizer, settings.chunk_size, limits, column, settings.seed, options.whole_words, accelerator.print
+        )
     return prepare(accelerator, model, *rows, settings, options.warmup_steps), tokenizer, settings
 
 

@@ -12,13 +12,15 @@ from transformers import DataCollatorForLanguageModeling
 
 from helpers import chunking, validation
 from helpers.i18n import say
-from helpers.masking import WholeWordCollator, freeze_masks
+from helpers.masking import LONGEST_WORD, WholeWordCollator, freeze_masks, in_long_words
+
+Report = Callable[[str], object]  # takes a line for the user, as print does
 
 HELD_OUT = 0.2  # share of the texts
 SPARE = 1.5  # times as many texts as a number of chunks needs by the length of the first hundred, which is only an estimate
 
 
-def read_texts(dataset: Sequence[str], column: str, splits: Sequence[str], report: Callable[[str], object] = print) -> DatasetDict:
+def read_texts(dataset: Sequence[str], column: str, splits: Sequence[str], report: Report = print) -> DatasetDict:
     """Load texts and hold some of them out.
 
     Args:
@@ -40,7 +42,7 @@ def read_texts(dataset: Sequence[str], column: str, splits: Sequence[str], repor
     return hold_out(drop_repeats(joined, column, report))
 
 
-def drop_repeats(texts: Dataset, column: str = "text", report: Callable[[str], object] = print) -> Dataset:
+def drop_repeats(texts: Dataset, column: str = "text", report: Report = print) -> Dataset:
     """Drop blank texts and all but the first of equal ones, so that no text is both trained on and held out.
 
     Args:
@@ -73,7 +75,13 @@ def enough(texts: Dataset, tokenizer, chunk_size: int, limit: int | None, column
 
 
 def to_chunks(
-    texts: Dataset, tokenizer, chunk_size: int, limit: int | None = None, column: str = "text", whole_words: bool = False
+    texts: Dataset,
+    tokenizer,
+    chunk_size: int,
+    limit: int | None = None,
+    column: str = "text",
+    whole_words: bool = False,
+    report: Report = print,
 ) -> Dataset:
     """Tokenize texts, join them and cut chunks.
 
@@ -84,6 +92,7 @@ def to_chunks(
         limit: Chunks to return at most.
         column: Name of the column with the texts.
         whole_words: Keep the word ids for `WholeWordCollator`.
+        report: Called with a line if many tokens lie in no word that could be masked whole.
 
     Returns:
         Chunks with the columns that `masking_collator` takes: ``input_ids``, and ``word_ids`` or ``attention_mask``.
@@ -95,7 +104,30 @@ def to_chunks(
     chunks = texts.map(chunking.text_to_chunks(tokenizer, chunk_size, column), batched=True, remove_columns=texts.column_names)
     validation.chunks(chunks, chunk_size)
     chunks = chunks.select_columns(["input_ids", "word_ids" if whole_words else "attention_mask"])
-    return chunks.select(range(min(len(chunks), limit or len(chunks))))
+    chunks = chunks.select(range(min(len(chunks), limit or len(chunks))))
+    if whole_words:
+        words = (torch.as_tensor(batch["word_ids"]) for batch in chunks.with_format("numpy").iter(1000))
+        share = sum(in_long_words(batch).sum().item() for batch in words) / (len(chunks) * chunk_size)
+        if share > 0.01:
+            report(
+                say(
+                    "{share:.0%} of the tokens lie in words of more than {longest} tokens, such as text without spaces, and are masked "
+                    "one by one; a tokenizer that splits them, as that of google-bert/bert-base-multilingual-cased does, has words there.",
+                    share=share,
+                    longest=LONGEST_WORD,
+                )
+            )
+    return chunks
+
+
+def fingerprint(*parts: Dataset) -> str:
+    """Return 16 digits that tell data sets of token ids from others of the same name."""
+    digest = blake2b(digest_size=8)
+    for rows in parts:
+        for table in rows.with_format("arrow").iter(1000):
+            for column in table.columns:
+                digest.update(column.combine_chunks().flatten().to_numpy().astype(np.int64))
+    return digest.hexdigest()
 
 
 def masking_collator(tokenizer, whole_words: bool = False, seed: int = 0) -> WholeWordCollator | DataCollatorForLanguageModeling:
@@ -143,17 +175,19 @@ def masked_rows(
     column: str = "text",
     seed: int = 42,
     whole_words: bool = False,
+    report: Report = print,
 ) -> tuple[MaskedChunks, Dataset]:
     """Return chunks to train on, masked anew in each epoch, and chunks to evaluate on, masked once and for all.
 
     Args:
         texts: ``train`` and ``test``, as `read_texts` returns them.
-        tokenizer, chunk_size, column, whole_words: As for `to_chunks`.
+        tokenizer, chunk_size, column, whole_words, report: As for `to_chunks`.
         limits: Chunks to train and to evaluate on at most.
         seed: Decides the masks of the training; those of the evaluation are always the same.
     """
     train, test = (
-        to_chunks(texts[split], tokenizer, chunk_size, limit, column, whole_words) for split, limit in zip(("train", "test"), limits)
+        to_chunks(texts[split], tokenizer, chunk_size, limit, column, whole_words, report)
+        for split, limit in zip(("train", "test"), limits)
     )
     frozen = freeze_masks(test, masking_collator(tokenizer, whole_words)).with_format("torch")
     return MaskedChunks(train, masking_collator(tokenizer, whole_words), seed), frozen

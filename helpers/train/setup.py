@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration
 from accelerate.state import AcceleratorState, GradientState
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from transformers import get_scheduler
 
 from helpers.i18n import say
@@ -15,6 +15,7 @@ from helpers.labelled_logits import skip_unlabelled_logits
 from helpers.paths import display_name
 from helpers.precision import autocast_dtype, default_device
 from helpers.settings import Settings
+from helpers.train.data import MaskedChunks, fingerprint
 
 
 @dataclass
@@ -89,7 +90,7 @@ def check_processes(cpu: bool) -> None:
         )
 
 
-def prepare(accelerator: Accelerator, model, train_rows: Dataset, eval_rows, settings: Settings, warmup_steps: int = 0) -> Run:
+def prepare(accelerator: Accelerator, model, train_rows: MaskedChunks, eval_rows, settings: Settings, warmup_steps: int = 0) -> Run:
     """Make batches, optimiser and schedule, and prepare them and the model for the accelerator.
 
     The rows are those of `data.masked_rows`. The batch size is that of all processes together.
@@ -107,7 +108,7 @@ def prepare(accelerator: Accelerator, model, train_rows: Dataset, eval_rows, set
     optimizer = torch.optim.AdamW(with_and_without_decay(model, settings.weight_decay), lr=settings.learning_rate, fused=True)
     scheduler = get_scheduler("linear", optimizer, warmup_steps, steps)
     prepared = accelerator.prepare(model, optimizer, scheduler, train_batches, eval_batches)
-    return Run(accelerator, *prepared, plan_of(settings, model, train_rows, steps, warmup_steps))
+    return Run(accelerator, *prepared, plan_of(settings, model, train_rows, eval_rows, steps, warmup_steps))
 
 
 def set_dropout(model, p: float):
@@ -125,16 +126,17 @@ def with_and_without_decay(model, weight_decay: float) -> list[dict]:
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
 
 
-def plan_of(settings: Settings, model, train_rows: Dataset, steps: int, warmup_steps: int) -> dict:
+def plan_of(settings: Settings, model, train_rows: MaskedChunks, eval_rows, steps: int, warmup_steps: int) -> dict:
     """Return what decides the outcome of a training, by name."""
     names = ("seed", "num_train_epochs", "batch_size", "learning_rate", "weight_decay", "chunk_size")
-    sources = {"checkpoint": display_name(settings.checkpoint), "dataset": display_name(settings.dataset[0])}
-    dropout = max((module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)), default=0.0)
-    others = {
+    return {
+        "checkpoint": display_name(settings.checkpoint),
+        "dataset": display_name(settings.dataset[0]),
+        **{name: getattr(settings, name) for name in names},
         "chunks": len(train_rows),
+        "fingerprint": fingerprint(train_rows.chunks, eval_rows),  # of the chunks, which another folder of that name would not have
         "masks": type(train_rows.collator).__name__,
         "warmup_steps": warmup_steps,
         "steps": steps,
-        "dropout": dropout,
+        "dropout": max((module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)), default=0.0),
     }
-    return sources | {name: getattr(settings, name) for name in names} | others

@@ -56,6 +56,26 @@ def test_the_command_goes_on_where_it_stopped_when_told_to(materials, tmp_path, 
     assert_same(weights_of(resumed), weights_of(whole))
 
 
+def test_another_folder_of_the_same_name_is_not_taken_for_the_same_texts(materials, tmp_path):
+    command(materials, "--output-dir", tmp_path / "out", "--num-train-epochs", 1)
+    lines = (materials[3] / "train.jsonl").read_text(encoding="utf-8").replace("film", "plot").splitlines()
+    other = tmp_path / materials[3].name
+    other.mkdir()
+    (other / "train.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    message = refusal(materials, "--output-dir", tmp_path / "out", "--num-train-epochs", 1, "--dataset", other, "--resume")
+    assert re.search(r"belongs to a training with fingerprint = \w+, and this one has \w+: resume with the same settings", message)
+
+
+def test_repeated_texts_are_left_out_and_counted(materials, tmp_path, capsys):
+    lines = (materials[3] / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "train.jsonl").write_text("\n".join(5 * lines), encoding="utf-8")
+    small = ("--num-train-epochs", 1, "--max-train-samples", 16)
+    run = command(materials, "--output-dir", tmp_path / "five", "--dataset", tmp_path / "texts", *small)
+    assert "160 of 200 texts are blank or repeat an earlier one; they are left out.\n" in capsys.readouterr().out
+    assert run.plan["fingerprint"] == command(materials, "--output-dir", tmp_path / "one", *small).plan["fingerprint"]
+
+
 def test_an_upload_that_failed_is_made_good_by_the_last(materials, tmp_path, monkeypatch):
     pushed, fails = [], [True, False]
 

@@ -1,5 +1,7 @@
 """From texts to masked rows: what is dropped, held out, cut and masked."""
 
+import re
+
 import pytest
 import torch
 from datasets import Dataset
@@ -90,6 +92,24 @@ def test_no_more_texts_are_tokenized_than_a_limit_needs(tokenizer):
 def test_texts_shorter_than_a_chunk_are_refused(tokenizer):
     with pytest.raises(ValueError, match="The corpus is shorter than one chunk of 128 tokens: add text or lower chunk_size"):
         data.to_chunks(dataset_of("Short."), tokenizer, 128)
+
+
+def test_text_without_spaces_is_reported_where_whole_words_are_masked(tokenizer, roberta):
+    chinese, said = dataset_of(*["这部电影真好看演员也很棒" * 10] * 3), []
+    for one, whole_words in ((roberta, False), (tokenizer, True), (roberta, True)):
+        assert said == []
+        data.to_chunks(chinese, one, 32, whole_words=whole_words, report=said.append)
+    assert len(said) == 1 and re.match(r"9\d% of the tokens lie in words of more than 20 tokens.* a tokenizer that splits them", said[0])
+
+
+def test_the_fingerprint_follows_from_the_content_alone():
+    rows, same, other = rows_of(5, seed=1), rows_of(5, seed=1), rows_of(5, seed=1)
+    ids = other["input_ids"][:]
+    ids[4][31] += 1
+    other = other.remove_columns("input_ids").add_column("input_ids", ids).select_columns(rows.column_names)
+    assert data.fingerprint(rows, rows) == data.fingerprint(same, same.select(range(5))) != data.fingerprint(rows, other)
+    assert data.fingerprint(rows.select([0, 2])) == data.fingerprint(rows.select([0, 2]).flatten_indices()) != data.fingerprint(rows)
+    assert re.fullmatch("[0-9a-f]{16}", data.fingerprint(rows))
 
 
 # -- Masks
