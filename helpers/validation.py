@@ -124,39 +124,6 @@ def pairs(dataset, splits: Sequence[str] = ("train", "validation")) -> None:
         )
 
 
-def longest(tokenizer, model, unknown: int = 512) -> int:
-    """Return how many tokens a model reads at most; `unknown` where its configuration does not tell."""
-    positions = getattr(model.config, "max_position_embeddings", unknown)
-    if model.config.model_type in ("roberta", "camembert", "xlm-roberta"):
-        positions -= model.config.pad_token_id + 1  # their first position comes after that of padding
-    return min(tokenizer.model_max_length, positions)
-
-
-def masked_lm(tokenizer, model, chunk_size: int) -> None:
-    """Raise ValueError unless tokenizer and model can fill masks in chunks of a size.
-
-    Raises:
-        ValueError: No mask token, or chunks longer than the model has positions for.
-    """
-    if tokenizer.mask_token is None:
-        raise ValueError(
-            say(
-                "The tokenizer of {checkpoint} has no mask token: take the checkpoint of a masked language model "
-                "(on the Hub: the Fill-Mask filter).",
-                checkpoint=tokenizer.name_or_path,
-            )
-        )
-    limit = longest(tokenizer, model, chunk_size)
-    if chunk_size > limit:
-        raise ValueError(
-            say(
-                "Chunks of {size} tokens are longer than the {longest} that this model takes: lower chunk_size.",
-                size=chunk_size,
-                longest=limit,
-            )
-        )
-
-
 def one_mask(tokenizer, text: str) -> None:
     """Raise ValueError unless a text holds the tokenizer's mask token exactly once: every family of models writes its own.
 

@@ -24,8 +24,6 @@ PARAGRAPHS = (
 )
 
 
-
-
 @cache
 def mini_bert():
     """Return the bundled tokenizer of BERT's kind."""

@@ -4,10 +4,11 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from accelerate.utils import broadcast_object_list
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
-from helpers import validation
+from helpers import pretrained
 from helpers.access import check_access
 from helpers.paths import ROOT
 from helpers.settings import Settings, resolve
@@ -60,8 +61,8 @@ def set_up(options: argparse.Namespace) -> tuple[Run, object, Settings]:
     if settings.push_to_hub and accelerator.is_main_process:
         settings = replace(settings, hub_model_id=hub.create_repository(settings.hub_model_id))
     tokenizer = AutoTokenizer.from_pretrained(settings.checkpoint)
-    model = AutoModelForMaskedLM.from_pretrained(settings.checkpoint)
-    validation.masked_lm(tokenizer, model, settings.chunk_size)
+    model = AutoModelForMaskedLM.from_pretrained(settings.checkpoint, dtype=torch.float32)
+    pretrained.check_masked_lm(tokenizer, model, settings.chunk_size)
     if options.no_dropout:
         set_dropout(model, 0.0)
     column, limits = settings.text_column, (settings.max_train_samples, settings.max_eval_samples)
