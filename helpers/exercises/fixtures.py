@@ -1,10 +1,11 @@
 """What checks are made of: the bundled tokenizers, tiny models, a few texts."""
 
+import re
 from contextlib import contextmanager
 from functools import cache
 
 import torch
-from transformers import AutoModelForMaskedLM, AutoTokenizer, BertConfig, PreTrainedConfig
+from transformers import AutoModelForMaskedLM, AutoTokenizer, BertConfig, BertTokenizer, PreTrainedConfig
 from transformers.utils import logging
 
 from helpers.paths import ROOT
@@ -34,6 +35,13 @@ def mini_bert():
 def mini_roberta():
     """Return the bundled tokenizer of RoBERTa's kind."""
     return AutoTokenizer.from_pretrained(ROOT / "lab" / "checkpoints" / "mini-roberta")
+
+
+@cache
+def tiny_tokenizer():
+    """Return a tokenizer of BERT's kind that knows the words of the texts above, so that a model's logits are few."""
+    words = sorted(set(re.findall(r"\w+|[^\w\s]", " ".join(SENTENCES + PARAGRAPHS).lower())))
+    return BertTokenizer(vocab={token: i for i, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words])})
 
 
 def tiny_model(vocab_size: int = 300, kind: type[PreTrainedConfig] = BertConfig):
