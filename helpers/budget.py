@@ -61,7 +61,7 @@ def plan(
     optimizer=torch.optim.AdamW,
     limit: float | None = None,
 ) -> Plan:
-    """Estimates the memory, then times up to four steps (none is begun after 10 s) on a copy of the model.
+    """Return an estimate of the memory and the time of a training, from up to four steps (no new one after 10 s) on a copy.
 
     The model with its gradients and modes stays as it is, and so does the random state.
 
@@ -82,8 +82,9 @@ def plan(
     options = dict(length=length or width, labelled=share, device=device, dtype=dtype, optimizer=optimizer)
     need = memory.estimate(model, rows, accumulation=accumulation, **options)
     if limit is None:
-        there = next(model.parameters()).device.type == device.type
-        limit = available(device) + there * need.weights
+        limit = available(device)
+        if next(model.parameters()).device.type == device.type:
+            limit += need.weights  # already taken, and no longer free
     if need.peak > limit:
         raise MemoryError(_what_fits(model, rows, accumulation, limit, need, options))
     total = steps * _seconds(model, batch, accumulation, device, dtype, optimizer)
@@ -91,7 +92,7 @@ def plan(
 
 
 def _seconds(model, batch, accumulation, device, dtype, optimizer) -> float:
-    """Seconds of one step: the median of a few on a copy; the first one also warms up."""
+    """Return the seconds of one step: the median of a few on a copy, after one that warms up."""
     seconds, on_gpu = [], device.type != "cpu"
     batch = {name: tensor.to(device) for name, tensor in batch.items()}
     index = torch.accelerator.current_device_index() if on_gpu and device.index is None else device.index
@@ -113,7 +114,7 @@ def _seconds(model, batch, accumulation, device, dtype, optimizer) -> float:
 
 
 def _what_fits(model, rows, accumulation, limit, need, options) -> str:
-    """Names the largest batch that fits, by bisection, and what else helps."""
+    """Return the largest batch that fits, by bisection, and what else helps, in sentences."""
 
     def fits(n, passes):
         return memory.estimate(model, n, accumulation=passes, **options).peak <= limit
@@ -122,7 +123,7 @@ def _what_fits(model, rows, accumulation, limit, need, options) -> str:
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle, accumulation) else (low, middle)
-    told = [
+    sentences = [
         say(
             "A batch of {rows} x {length} tokens needs {need}, and there are {limit}.",
             rows=rows,
@@ -135,7 +136,7 @@ def _what_fits(model, rows, accumulation, limit, need, options) -> str:
     part = next((n for n in range(low, 0, -1) if rows % n == 0 and fits(n, 2)), None)  # from two passes on, gradients stay
     if part:
         total = rows * accumulation
-        told.append(
+        sentences.append(
             say(
                 "A batch size of {part} with gradient_accumulation_steps={passes} would still update on {total} rows.",
                 part=part,
@@ -143,36 +144,40 @@ def _what_fits(model, rows, accumulation, limit, need, options) -> str:
                 total=total,
             )
         )
+    # later releases rename it
     enable = "activation_checkpointing_enable" if hasattr(model, "activation_checkpointing_enable") else "gradient_checkpointing_enable"
-    ways = [] if _checkpoints(model) else [say("gradient checkpointing (model.{enable}())", enable=enable)]  # transformers renames it
+    ways = [] if _uses_checkpointing(model) else [say("gradient checkpointing (model.{enable}())", enable=enable)]
     ways += _precision(options["device"], options["dtype"])
-    return " ".join([*told, say("What else saves memory: {ways}.", ways=_listed(ways))])
+    return " ".join([*sentences, say("What else saves memory: {ways}.", ways=_listed(ways))])
 
 
 def _how_to_hurry(model, seconds, device, dtype) -> str:
     share = say("1/{n} of the samples (max_train_samples), which takes an hour at most", n=math.ceil(seconds / HOUR))
     ways = [share, *_precision(device, dtype)]
-    ways += [say("no gradient checkpointing")] * _checkpoints(model) + [say("a GPU")] * (device.type == "cpu")
+    if _uses_checkpointing(model):
+        ways.append(say("no gradient checkpointing"))
+    if device.type == "cpu":
+        ways.append(say("a GPU"))
     return say("That is over an hour. What saves time: {ways}.", ways=_listed(ways))
 
 
 def _listed(ways: list[str]) -> str:
-    """Remedies in a row, with the two that always help."""
+    """Return remedies as a list in a sentence, with the two that always help."""
     return say(", ").join([*ways, say("shorter texts"), say("a smaller checkpoint")])
 
 
-def _checkpoints(model) -> bool:
+def _uses_checkpointing(model) -> bool:
     return any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
 
 
 def _precision(device, dtype) -> list[str]:
-    """The flag of TrainingArguments for `best_dtype`, where the training does not use it."""
+    """Return the flag of TrainingArguments for `best_dtype`, where the training does not use it."""
     best = best_dtype(device)
     return [{torch.bfloat16: "bf16=True", torch.float16: "fp16=True"}[best]] if dtype == torch.float32 != best else []
 
 
 def available(device: torch.device | str | None = None) -> float:
-    """Bytes that new tensors can take.
+    """Return the bytes that new tensors can take.
 
     CUDA: what is free, and what PyTorch has reserved without using it. Apple: `torch.mps.recommended_max_memory`
     less what is taken. CPU: what the system offers without swapping, or the container's limit (cgroup v2) where that is lower.
@@ -186,14 +191,14 @@ def available(device: torch.device | str | None = None) -> float:
     try:
         limit, used = (int((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
         stat = (CGROUP / "memory.stat").read_text().split()
-        free = limit - used + int(stat[stat.index("inactive_file") + 1])  # a cache that yields
+        free = limit - used + int(stat[stat.index("inactive_file") + 1])  # the kernel gives this cache back
     except (OSError, ValueError):  # no such file, or no limit ("max")
         free = math.inf
     return max(0, min(free, psutil.virtual_memory().available))
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: "45 s", "2 min 40 s", from an hour on "1 h 5 min"."""
+    """Return seconds as people say them: "45 s", "2 min 40 s", from an hour on "1 h 5 min"."""
     whole = max(1, round(seconds))
     units = (say("min"), say("s")) if whole < HOUR else (say("h"), say("min"))
     pair = divmod(whole if whole < HOUR else round(seconds / 60), 60)

@@ -50,7 +50,7 @@ def estimate(
     dtype: torch.dtype | None = None,
     optimizer=torch.optim.AdamW,
 ) -> Memory:
-    """Estimates the tensor bytes of a training step: it runs on a copy of the model whose tensors have shapes and no data.
+    """Return an estimate of the tensor bytes of a training step, which runs on a copy of the model with shapes and no data.
 
     PyTorch's fake tensors (https://docs.pytorch.org/docs/stable/torch.compiler_fake_tensor.html) go through the
     model's own operations, so attention, autocast, checkpointing and heads count as they are on the device.
@@ -61,7 +61,7 @@ def estimate(
         length: Tokens in a row.
         labelled: Share of tokens with a label; matters under `skip_unlabelled_logits`.
         accumulation: Forward passes for one update; from two on, gradients are alive throughout.
-        device: What the training runs on, present here; `default_device` if not given.
+        device: What the training runs on, which this machine must have; `default_device` if not given.
         dtype: For autocast; `best_dtype` of the device if not given. float32: no autocast.
         optimizer: Called with the parameters.
     """
@@ -71,7 +71,7 @@ def estimate(
         update = optimizer([p for p in model.parameters() if p.requires_grad])
         for parameter in update.param_groups[0]["params"]:
             parameter.grad = torch.empty_like(parameter)
-        update.step()  # the first makes the state, which every later one finds
+        update.step()  # the first one makes the optimiser's state
         update.zero_grad()
         batch = {name: torch.empty(batch_size, length, dtype=torch.long, device=device) for name in ("input_ids", "attention_mask")}
         with torch.no_grad():
@@ -93,9 +93,9 @@ def estimate(
 
 
 def measured_peak(step: Callable[[], object], model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> int:
-    """The most bytes of tensors alive while ``step()`` runs, those of model and optimiser included.
+    """Return the most bytes that tensors take while ``step()`` runs, those of model and optimiser included.
 
-    On CUDA the allocator's own record; elsewhere the storages of every operation's results, until they are let go.
+    On CUDA the allocator's own record; elsewhere the storages of every operation's results, until Python frees them.
     Take a second step, since the first makes AdamW's state.
     """
     device = next(model.parameters()).device
@@ -111,36 +111,36 @@ def measured_peak(step: Callable[[], object], model: nn.Module, optimizer: torch
 
 
 def size(n: float) -> str:
-    """Bytes in MiB (2**20) or, from one on, GiB (2**30): "310.5 MiB", "3.1 GiB", "15 GiB"."""
+    """Return bytes as MiB (2**20) or, from one on, GiB (2**30): "310.5 MiB", "3.1 GiB", "15 GiB"."""
     value, unit = (n / 2**30, "GiB") if n >= 2**30 else (n / 2**20, "MiB")
     return f"{value:,.1f}".removesuffix(".0") + f" {unit}"
 
 
 def training_copy(model: nn.Module, make: Callable[[torch.Tensor], torch.Tensor]) -> nn.Module:
-    """A copy in training mode, without gradients, whose parameters and buffers are what ``make`` gives for the model's."""
+    """Return a copy in training mode, without gradients, whose parameters and buffers are ``make`` of the model's."""
     made = {id(p): nn.Parameter(make(p.detach()), requires_grad=p.requires_grad) for p in model.parameters()}
     return copy.deepcopy(model, made | {id(buffer): make(buffer) for buffer in model.buffers()}).train()
 
 
 def autocast(device: torch.device, dtype: torch.dtype | None = None):
-    """Autocast to a number format, that of `best_dtype` if not given; nothing for float32."""
+    """Return a context of autocast to a number format, `best_dtype` if not given; of nothing for float32."""
     dtype = dtype or best_dtype(device)
     return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
 
 class LiveBytes(TorchDispatchMode):
-    """Counts the bytes of storages as operations make them and Python lets them go: ``live`` now, ``peak`` at the most.
+    """Counts the bytes of storages as operations make them and Python frees them: ``live`` now, ``peak`` at the most.
 
     Args:
-        held: Storages that are there already.
-        labelled: Share of positions that a mask without data is taken to pick.
+        held: Storages that exist already.
+        labelled: Share of positions that a boolean mask without data selects.
     """
 
     def __init__(self, held: list[torch.UntypedStorage], labelled: float = 1.0):
         super().__init__()
         self.labelled, self.live, self.peak, self.seen = labelled, 0, 0, set()
         while held:
-            self.add(held.pop())  # keeps none alive: the step may let gradients go
+            self.add(held.pop())  # without keeping any alive, since the step may free gradients
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         if func is torch.ops.aten.index.Tensor:
@@ -151,7 +151,7 @@ class LiveBytes(TorchDispatchMode):
         return result
 
     def _positions(self, index) -> list:
-        """A mask without data cannot tell how many positions it picks: it picks the share that has labels."""
+        """Return the positions of an index; a boolean mask without data selects the share that has labels."""
         if not isinstance(index, FakeTensor) or index.dtype != torch.bool:
             return [index]
         return [torch.empty(round(self.labelled * index.numel()), dtype=torch.long, device=index.device)] * index.dim()
@@ -170,13 +170,13 @@ class LiveBytes(TorchDispatchMode):
 
 
 def _storages_of(tensors) -> list[torch.UntypedStorage]:
-    """What tensors lie in; shared ones once."""
+    """Return the storages of tensors; shared ones once."""
     storages = [tensor.untyped_storage() for tensor in tensors if isinstance(tensor, torch.Tensor)]
     return list({storage._cdata: storage for storage in storages}.values())
 
 
 def _storages(model: nn.Module, optimizer: torch.optim.Optimizer | None = None, grads: bool = True) -> list[torch.UntypedStorage]:
-    """Weights, gradients and optimiser state."""
+    """Return the storages of weights, gradients and optimiser state."""
     gradients = [p.grad for p in model.parameters()] if grads else []
     return _storages_of([*model.parameters(), *model.buffers(), *gradients, *(_state(optimizer) if optimizer else [])])
 

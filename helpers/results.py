@@ -1,15 +1,16 @@
-"""Figures that a notebook claims: shown, and left in its output for programs to read."""
+"""Figures that a notebook records in its outputs, for people and programs to read."""
 
 from collections.abc import Mapping
 
 from helpers.i18n import say
+from helpers.markup import tag
 
 KEY = "course_metrics"
 CONTROLS = "application/vnd.jupyter.widget-view+json"
 
 
 def record(**figures: float) -> None:
-    """Shows figures and leaves ``{"course_metrics": {...}}`` as JSON in the cell's output.
+    """Show figures and leave ``{"course_metrics": {...}}`` as JSON in the cell's output.
 
     Args:
         **figures: Name to number, such as ``perplexity_before=21.75``.
@@ -24,13 +25,13 @@ def record(**figures: float) -> None:
             raise TypeError(say("record({name}=…) takes a number, not {kind}.", name=name, kind=type(value).__name__))
     figures = {name: float(value) for name, value in figures.items()}
     lines = "\n".join(f"{name}: {value:,.4g}" for name, value in figures.items())
-    cells = "".join(f"<tr><td>{name}</td><td style='text-align:right'>{value:,.4g}</td></tr>" for name, value in figures.items())
-    bundle = {"application/json": {KEY: figures}, "text/plain": lines, "text/html": f"<table>{cells}</table>"}
+    rows = [tag("tr", tag("td", name), tag("td", f"{value:,.4g}", style="text-align:right")) for name, value in figures.items()]
+    bundle = {"application/json": {KEY: figures}, "text/plain": lines, "text/html": tag("table", *rows)}
     display(bundle, metadata={"application/json": {"expanded": True}}, raw=True)  # JupyterLab takes the JSON, and would fold it up
 
 
 def recorded(notebook: Mapping) -> dict[str, float]:
-    """All figures that an executed notebook recorded, in order; the last of a name wins.
+    """Return all figures that an executed notebook recorded, in order; the last of a name wins.
 
     Args:
         notebook: A notebook as `nbformat.read` gives it.
@@ -43,7 +44,7 @@ def recorded(notebook: Mapping) -> dict[str, float]:
 
 
 def without_controls(notebook: Mapping) -> None:
-    """Takes widgets out of an executed notebook: without their kernel they are dead. Pictures in the same output stay.
+    """Remove widgets, which need their kernel, from an executed notebook; pictures in the same output stay.
 
     Args:
         notebook: A notebook as `nbformat.read` gives it; changed in place.

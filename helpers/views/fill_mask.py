@@ -1,17 +1,17 @@
-"""What a masked language model guesses for the blanks of a sentence."""
+"""Predictions of a masked language model for the blanks of a sentence."""
 
 import re
 
 import torch
 
-from helpers import validation
+from helpers import pretrained
 
 BLANK = re.compile(r"\[MASK\]|<mask>|_{3,}", re.IGNORECASE)  # as any of the tokenizers writes it, or as people do
 
 
 @torch.no_grad()
 def guess_blanks(model, tokenizer, sentence: str, k: int = 5) -> list[list[tuple[str, float]]]:
-    """The `k` most probable tokens of each blank of a sentence, with their probabilities.
+    """Return the `k` most probable tokens of each blank of a sentence, with their probabilities.
 
     Args:
         model: A masked language model, on any device; left in the mode, training or evaluation, in which it was.
@@ -19,9 +19,9 @@ def guess_blanks(model, tokenizer, sentence: str, k: int = 5) -> list[list[tuple
         sentence: Text with blanks; one beyond the model's length gets no guesses.
         k: Guesses a blank.
     """
-    limit = validation.longest(tokenizer, model)
+    limit = pretrained.max_length(tokenizer, model)
     device = next(model.parameters()).device
-    text = BLANK.sub(lambda found: tokenizer.mask_token, sentence)
+    text = BLANK.sub(lambda blank: tokenizer.mask_token, sentence)
     inputs = tokenizer(text, return_tensors="pt", truncation=True, max_length=limit).to(device)
     modes = {module: module.training for module in model.modules()}
     try:

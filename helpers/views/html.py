@@ -6,10 +6,12 @@ styles and drawings still tells the whole.
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import NamedTuple
 
+import torch
+
 from helpers.i18n import translated
+from helpers.markup import Markup, join, tag
 
 BLUE, ORANGE, VERMILION, GREEN, GREY = "#0072b2", "#e69f00", "#d55e00", "#009e73", "#999999"  # Okabe and Ito's colours
 INHERIT = "color:inherit;font-size:inherit"  # which a table does not do by itself everywhere
@@ -46,13 +48,13 @@ def labels() -> dict[str, str]:
     return {name: translated(text) for name, text in LABELS.items()}
 
 
-def note_html(sentence: str) -> str:
-    """One sentence in the place of a picture."""
-    return f'<p role="status" style="border-left:4px solid {ORANGE};padding-left:.6em">{escape(sentence)}</p>'
+def note_html(sentence: str) -> Markup:
+    """Return one sentence to show in place of a picture."""
+    return tag("p", sentence, role="status", style=f"border-left:4px solid {ORANGE};padding-left:.6em")
 
 
-def lens_html(tokens: Sequence[str], ids: Sequence[int], segments: Sequence[int], words: Sequence[int | None]) -> str:
-    """A table with a column for each token: token, id, segment and word.
+def lens_html(tokens: Sequence[str], ids: Sequence[int], segments: Sequence[int], words: Sequence[int | None]) -> Markup:
+    """Return a table with a column for each token: token, id, segment and word.
 
     Args:
         tokens: The tokenizer's own spelling.
@@ -62,77 +64,107 @@ def lens_html(tokens: Sequence[str], ids: Sequence[int], segments: Sequence[int]
     """
     name, rows = labels(), []
     for key, cells in ("token", tokens), ("id", ids), ("segment", segments), ("word", words):
-        tag = 'th scope="col"' if key == "token" else "td"
-        row = f'<th scope="row" style="text-align:left;white-space:nowrap;padding:.2em .8em .2em 0">{name[key]}</th>'
+        row = [tag("th", name[key], scope="row", style="text-align:left;white-space:nowrap;padding:.2em .8em .2em 0")]
         for cell, word in zip(cells, words):
             edge = "1px dashed" if word is None else "1px solid"
             fill = f"background:{BLUE}{'40' if word % 2 == 0 else '14'};" if word is not None else ""  # neighbouring words differ
             style = f"border:{edge} currentColor;{fill}padding:.2em .5em;text-align:center;font-family:monospace;white-space:pre"
-            row += f'<{tag} style="{style}">{"–" if cell is None else escape(str(cell))}</{tag.split()[0]}>'
-        rows.append(f"<tr>{row}</tr>" if cells else "")
-    return f'<div style="overflow-x:auto"><table style="border-collapse:collapse;{INHERIT}">{"".join(rows)}</table></div>'
+            kind, scope = ("th", "col") if key == "token" else ("td", None)
+            row.append(tag(kind, "–" if cell is None else str(cell), scope=scope, style=style))
+        if cells:
+            rows.append(tag("tr", *row))
+    return tag("div", tag("table", *rows, style=f"border-collapse:collapse;{INHERIT}"), style="overflow-x:auto")
 
 
-BOXES = {"mask": f"2px solid currentColor;background:{ORANGE}40", "random": f"4px double currentColor;background:{VERMILION}40"}
-BOXES |= {"kept": f"2px dotted currentColor;background:{GREEN}40"}
+BOXES = {
+    "mask": f"2px solid currentColor;background:{ORANGE}40",
+    "random": f"4px double currentColor;background:{VERMILION}40",
+    "kept": f"2px dotted currentColor;background:{GREEN}40",
+}
 
 
-def _box(kind: str, html: str) -> str:
+def _box(kind: str, *children: str) -> Markup:
     style = f"display:inline-block;border:{BOXES[kind]};border-radius:4px;padding:0 .25em;margin:1px;line-height:1.4"
-    return f'<span style="{style}">{html}</span>'
+    return tag("span", *children, style=style)
 
 
-def masked_html(pieces: Sequence[Piece], wanted: float) -> str:
-    """Text with its picked tokens boxed, the old token struck through and the new one bold, and the share picked.
+def _piece_html(piece: Piece) -> Markup:
+    if piece.kind == "special":
+        shown = tag("small", piece.old, style="font-family:monospace;margin:0 .4em")
+    elif piece.kind == "kept":
+        shown = _box("kept", tag("b", piece.old))
+    elif piece.kind:
+        shown = _box(piece.kind, tag("s", piece.old), " ", tag("b", piece.new))
+    else:
+        shown = piece.old
+    return join(piece.before, shown)
+
+
+def masked_html(pieces: Sequence[Piece], rate: float) -> Markup:
+    """Return a text with its masked tokens boxed, the old token struck through and the new one bold, and the share masked.
 
     Args:
         pieces: The tokens in order.
-        wanted: Share that was asked for.
+        rate: Share that should be masked.
     """
-    name, text = labels(), ""
-    for before, old, new, kind in pieces:
-        old, new = escape(old), escape(new)
-        if kind == "special":
-            shown = f'<small style="font-family:monospace;margin:0 .4em">{old}</small>'
-        else:
-            shown = _box(kind, f"<b>{old}</b>" if kind == "kept" else f"<s>{old}</s> <b>{new}</b>") if kind else old
-        text += escape(before) + shown
+    name = labels()
     counts = {kind: sum(piece.kind == kind for piece in pieces) for kind in BOXES}
-    total, picked = sum(piece.kind != "special" for piece in pieces), sum(counts.values())
-    rates = name["rates"].format(wanted=wanted, drawn=picked / total if total else 0, picked=picked, total=total)
-    key = " &nbsp; ".join(f"{_box(kind, name[kind])} × {count}" for kind, count in counts.items())
-    return (
-        f'<div style="line-height:2;white-space:pre-wrap;overflow-wrap:anywhere">{text}</div>'
-        f'<p style="line-height:2;margin:.6em 0 0">{rates}<br>{key}</p>'
-    )
+    total, masked = sum(piece.kind != "special" for piece in pieces), sum(counts.values())
+    rates = name["rates"].format(wanted=rate, drawn=masked / total if total else 0, picked=masked, total=total)
+    key = [join(_box(kind, name[kind]), f" × {count}", " \u2003 ") for kind, count in counts.items()]
+    text = tag("div", *map(_piece_html, pieces), style="line-height:2;white-space:pre-wrap;overflow-wrap:anywhere")
+    return join(text, tag("p", rates, Markup("<br>"), *key, style="line-height:2;margin:.6em 0 0"))
 
 
-def bars_html(columns: Mapping[str, Sequence[Sequence[tuple[str, float]]]]) -> str:
-    """Predictions side by side, a bar and a percentage each; the longest bar of all fills its column.
+def masked_tokens(tokenizer, before: torch.Tensor, after: torch.Tensor, selected: torch.Tensor) -> Markup:
+    """Return texts as tokens, with the selected ones boxed: the old token struck through, the new one bold.
+
+    Args:
+        tokenizer: Spells the tokens, and says which are padding, which is left out.
+        before: Ids, ``(texts, tokens)``.
+        after: Ids after masking, of the same shape.
+        selected: Booleans of the same shape.
+    """
+    texts = []
+    for old_ids, new_ids, chosen in zip(before.tolist(), after.tolist(), selected.tolist()):
+        olds, news = (tokenizer.convert_ids_to_tokens(ids) for ids in (old_ids, new_ids))
+        pieces = []
+        for token, old, new, box in zip(old_ids, olds, news, chosen):
+            if token != tokenizer.pad_token_id:
+                pieces.append(_piece_html(Piece(" ", old, new, ("kept" if old == new else "mask") if box else "")))
+        texts.append(tag("p", *pieces, style="line-height:2.2"))
+    return join(*texts)
+
+
+def bars_html(columns: Mapping[str, Sequence[Sequence[tuple[str, float]]]]) -> Markup:
+    """Return predictions side by side, a bar and a percentage each; the longest bar of all fills its column.
 
     Args:
         columns: Checkpoint to its blanks, each a list of tokens with their probabilities.
     """
-    html, most = "", max((guess[1] for blanks in columns.values() for guesses in blanks for guess in guesses), default=1)
+    longest = max((p for blanks in columns.values() for guesses in blanks for _, p in guesses), default=1)
+    shown = []
     for (checkpoint, blanks), colour in zip(columns.items(), [GREY, BLUE, ORANGE, GREEN, VERMILION] * len(columns)):
-        html += f'<div style="flex:1 1 18em;max-width:30em"><b>{escape(checkpoint)}</b>'
-        for number, guesses in enumerate(blanks, 1):
-            caption = f"<caption>{labels()['blank'].format(number)}</caption>" if len(blanks) > 1 else ""
-            html += f'<table style="width:100%;border-collapse:collapse;{INHERIT}">{caption}'
-            for token, probability in guesses:
-                bar = f"width:{probability / most:.1%};height:1em;background:{colour}a6;border:1px solid currentColor;box-sizing:border-box"
-                html += (
-                    f'<tr><th scope="row" style="width:35%;text-align:right;padding:.1em .5em;white-space:pre-wrap">{escape(token)}</th>'
-                    f'<td style="padding:.1em"><div role="img" aria-label="{escape(token)}: {probability:.1%}" style="{bar}"></div></td>'
-                    f'<td style="width:4em;text-align:right;font-variant-numeric:tabular-nums">{probability:.1%}</td></tr>'
-                )
-            html += "</table>"
-        html += "</div>"
-    return f'<div style="display:flex;flex-wrap:wrap;gap:1em 2em;overflow-x:auto">{html}</div>'
+        tables = [_guesses_html(guesses, number if len(blanks) > 1 else None, longest, colour) for number, guesses in enumerate(blanks, 1)]
+        shown.append(tag("div", tag("b", checkpoint), *tables, style="flex:1 1 18em;max-width:30em"))
+    return tag("div", *shown, style="display:flex;flex-wrap:wrap;gap:1em 2em;overflow-x:auto")
 
 
-def loss_html(points: Sequence[tuple[int, float]], most: int = 300) -> str:
-    """A line of losses over steps, and the last one in words.
+def _guesses_html(guesses: Sequence[tuple[str, float]], number: int | None, longest: float, colour: str) -> Markup:
+    rows = [tag("caption", labels()["blank"].format(number))] if number else []
+    for token, p in guesses:
+        bar = f"width:{p / longest:.1%};height:1em;background:{colour}a6;border:1px solid currentColor;box-sizing:border-box"
+        cells = [
+            tag("th", token, scope="row", style="width:35%;text-align:right;padding:.1em .5em;white-space:pre-wrap"),
+            tag("td", tag("div", role="img", aria_label=f"{token}: {p:.1%}", style=bar), style="padding:.1em"),
+            tag("td", f"{p:.1%}", style="width:4em;text-align:right;font-variant-numeric:tabular-nums"),
+        ]
+        rows.append(tag("tr", *cells))
+    return tag("table", *rows, style=f"width:100%;border-collapse:collapse;{INHERIT}")
+
+
+def loss_html(points: Sequence[tuple[int, float]], most: int = 300) -> Markup:
+    """Return a line of losses over steps, and the last one in words.
 
     Args:
         points: Steps and losses; what is not finite leaves a gap.
@@ -140,32 +172,37 @@ def loss_html(points: Sequence[tuple[int, float]], most: int = 300) -> str:
     """
     name = labels()
     if not points:
-        return f"<p>{name['waiting']}</p>"
+        return tag("p", name["waiting"])
+    caption = name["loss"].format(step=points[-1][0], loss=points[-1][1])
+    finite = [loss for _, loss in points if math.isfinite(loss)]
+    if not finite:
+        return tag("p", tag("b", caption))
     width = math.ceil(len(points) / most)
     runs = [points[i : i + width] for i in range(0, len(points), width)]
-    drawn = [(run[-1][0], math.fsum(loss for _, loss in run) / len(run) if all(math.isfinite(v) for _, v in run) else None) for run in runs]
-    finite = [loss for _, loss in points if math.isfinite(loss)]
-    said = name["loss"].format(step=points[-1][0], loss=points[-1][1])
-    if not finite:
-        return f"<p><b>{said}</b></p>"
+    means = [(run[-1][0], sum(loss for _, loss in run) / len(run)) for run in runs]  # not finite where one of the run is not
     low, high, first, last = min(finite), max(finite), points[0][0], points[-1][0]
-    path, pen = "", "M"
-    for step, loss in drawn:
-        if loss is not None:
-            x, y = 66 + 528 * (step - first) / max(last - first, 1), 154 - 148 * (loss - low) / ((high - low) or 1)
-            path += f"{pen}{x:.1f} {y:.1f}"
-        pen = "M" if loss is None else "L"
+    line = _line([(step - first, loss - low) for step, loss in means], (last - first) or 1, (high - low) or 1)
     ends = (54, 14, f"{high:.4g}"), (54, 158, f"{low:.4g}"), (80 if first < last else 594, 176, f"{first:,}"), (594, 176, f"{last:,}")
-    texts = "".join(f'<text x="{x}" y="{y}">{text}</text>' for x, y, text in dict.fromkeys(ends))
-    return (
-        f'<svg role="img" aria-label="{said}" viewBox="0 0 600 180" style="width:100%;max-width:600px;color:inherit">'
-        f'<g fill="currentColor" font-size="13" text-anchor="end">{texts}</g><path d="M60 0V160H600" fill="none" stroke="currentColor"/>'
-        f'<path d="{path}" fill="none" stroke="{BLUE}" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"/></svg>'
-        f"<p><b>{said}</b> ({name['range'].format(low=low, high=high)})</p>"
-    )
+    texts = [tag("text", text, x=x, y=y) for x, y, text in dict.fromkeys(ends)]
+    pen = dict(fill="none", stroke=BLUE, stroke_width="2", stroke_linecap="round", stroke_linejoin="round")
+    drawing = [tag("g", *texts, fill="currentColor", font_size="13", text_anchor="end")]
+    drawing += [tag("path", d="M60 0V160H600", fill="none", stroke="currentColor"), tag("path", d=line, **pen)]
+    svg = tag("svg", *drawing, role="img", aria_label=caption, viewBox="0 0 600 180", style="width:100%;max-width:600px;color:inherit")
+    return join(svg, tag("p", tag("b", caption), f" ({name['range'].format(low=low, high=high)})"))
+
+
+def _line(points: Sequence[tuple[float, float]], width: float, height: float) -> str:
+    """Return an SVG path through the finite points, with a gap at every other."""
+    path, pen = "", "M"
+    for x, y in points:
+        if math.isfinite(y):
+            path, pen = path + f"{pen}{66 + 528 * x / width:.1f} {154 - 148 * y / height:.1f}", "L"
+        else:
+            pen = "M"
+    return path
 
 
 def bundle_of(widget, html: str, plain: str) -> dict:
-    """One output with three faces: the live widget, its static picture, and a line for terminals."""
+    """Return one output in three forms: the live widget, its static picture, and a line for terminals."""
     live = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
     return {"application/vnd.jupyter.widget-view+json": live, "text/html": html, "text/plain": plain}

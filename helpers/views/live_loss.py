@@ -4,16 +4,16 @@ import re
 import time
 
 import ipywidgets as widgets
+from transformers import TrainerCallback
 
-from helpers.i18n import say
 from helpers.views.html import bundle_of, loss_html
 
 
-class LiveLoss:
-    """Draws the loss while a model trains, in a loop of one's own or as a callback of `transformers.Trainer`.
+class LiveLoss(TrainerCallback):
+    """A line of the loss that grows while a model trains, in a loop of one's own or in a `Trainer`.
 
     In a loop ``with LiveLoss() as live:`` shows it, ``live(loss)`` adds a loss, and the end of the block draws the last;
-    as ``Trainer(callbacks=[LiveLoss()])`` it does all this itself. Duck-typed, so that it needs no import of Transformers.
+    ``Trainer(callbacks=[LiveLoss()])`` does the same.
 
     Args:
         interval: Seconds between drawings at least.
@@ -26,12 +26,12 @@ class LiveLoss:
         self._waiting, self._due, self._handle = [], 0.0, None
 
     def __call__(self, loss) -> None:
-        """Adds the loss of the next step."""
+        """Add the loss of the next step."""
         last = (self._waiting or self.points or [(0,)])[-1][0]
         self.add(last + 1, loss)
 
     def add(self, step: int, loss) -> None:
-        """Adds the loss, a number or a tensor, of a step.
+        """Add the loss, a number or a tensor, of a step.
 
         A tensor is copied, not read, until the next drawing: reading makes the CPU wait for the GPU.
         """
@@ -40,20 +40,20 @@ class LiveLoss:
             self.draw()
 
     def draw(self) -> None:
-        """Draws all losses now, whatever the interval."""
+        """Draw all losses now, whatever the interval."""
         self.points += [(step, float(loss)) for step, loss in self._waiting]
         self._waiting.clear()
         self.picture.value = loss_html(self.points)
         self._due = time.monotonic() + self.interval
 
     def show(self) -> None:
-        """Displays the view here."""
+        """Display the view here."""
         from IPython.display import display
 
         self._handle = display(self, display_id=True)
 
     def finish(self) -> None:
-        """Draws the last losses, and leaves them in the saved notebook too."""
+        """Draw the last losses, and leaves them in the saved notebook too."""
         self.draw()
         if self._handle is not None:
             self._handle.update(self)
@@ -76,11 +76,6 @@ class LiveLoss:
 
     def on_train_end(self, args, state, control, **kwargs) -> None:
         self.finish()
-
-    def __getattr__(self, name: str):
-        if name.startswith("on_"):  # every other event of a Trainer, now and in later releases
-            return lambda *args, **kwargs: None
-        raise AttributeError(say("LiveLoss has no attribute {name!r}", name=name))
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         self.draw()

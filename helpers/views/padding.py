@@ -1,7 +1,9 @@
-"""Padding: how much of it three ways to make batches need, in numbers and as a picture."""
+"""How much padding three ways to make batches need, in numbers and as a picture."""
 
-import random
 from collections.abc import Iterable
+
+import torch
+from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from helpers.i18n import say
 from helpers.views.html import BLUE, GREY, LABELS, labels
@@ -10,29 +12,30 @@ CJK_FONTS = {"Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Microsof
 
 
 def padded_batches(lengths: Iterable[int], batch_size: int, strategy: str) -> list[tuple[list[int], int]]:
-    """Batches, each the lengths of its rows and the length that they are padded to.
+    """Return batches, each as the lengths of its rows and the length that they are padded to.
 
     Args:
         lengths: Tokens of each text.
         batch_size: Rows in a batch.
-        strategy: "corpus" or "batch" for the longest of either; "grouped" for batches of texts of like length,
-            themselves in random order, as one trains with them.
+        strategy: "corpus" or "batch" for the longest of either; "grouped" for batches of texts of like length, in one of
+            the orders that ``train_sampling_strategy="group_by_length"`` of `Trainer` draws: the texts of some 50 random
+            batches at a time are sorted, longest first.
     """
-    lengths = sorted(lengths) if strategy == "grouped" else list(lengths)
-    batches = [lengths[i : i + batch_size] for i in range(0, len(lengths), batch_size)]
+    lengths = list(lengths)
     if strategy == "grouped":
-        random.Random(0).shuffle(batches)
+        lengths = [lengths[i] for i in get_length_grouped_indices(lengths, batch_size, generator=torch.Generator().manual_seed(0))]
+    batches = [lengths[i : i + batch_size] for i in range(0, len(lengths), batch_size)]
     return [(batch, max(lengths if strategy == "corpus" else batch)) for batch in batches]
 
 
 def padding_share(batches: Iterable[tuple[list[int], int]]) -> float:
-    """Share of the positions of all batches that hold no token."""
+    """Return the share of the positions of all batches that hold no token."""
     tokens, places = map(sum, zip(*((sum(rows), len(rows) * width) for rows, width in batches)))
     return 1 - tokens / places
 
 
 def padding_picture(lengths: Iterable[int], batch_size: int, rows: int = 32):
-    """Draws the first batches under three ways to pad, with the share of padding of all batches in each title.
+    """Draw the first batches under three ways to pad, with the share of padding of all batches in each title.
 
     Args:
         lengths: Tokens of each text.

@@ -1,7 +1,7 @@
-"""Pictures to play with: controls beside what they change, for learners who try before they read on.
+"""Views with controls: a tokenizer lens, a masking explorer and a fill-mask playground.
 
-A view is displayed as one output with two faces: the controls, for a front end with a running kernel, and the picture
-as it stood, for GitHub, nbconvert and papermill.
+A view is displayed as one output in two forms: the controls, for a front end with a running kernel, and the picture
+as it was, for GitHub, nbconvert and papermill.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,16 +9,12 @@ from collections.abc import Callable, Mapping
 import ipywidgets as widgets
 import torch
 
-from helpers import validation
+from helpers import pretrained
 from helpers.chunking import NO_WORD
 from helpers.i18n import say
 from helpers.masking import pick_words
 from helpers.views.fill_mask import BLANK, guess_blanks
 from helpers.views.html import Piece, bars_html, bundle_of, labels, lens_html, masked_html, note_html
-from helpers.views.live_loss import LiveLoss
-from helpers.views.padding import padding_picture
-
-__all__ = ["LiveLoss", "View", "fill_mask_playground", "masking_explorer", "padding_picture", "tokenizer_lens"]
 
 
 class View:
@@ -56,7 +52,7 @@ class View:
         self.picture.value = self._draw(**{name: control.value for name, control in self.controls.items() if hasattr(control, "value")})
 
     def close(self) -> None:
-        """Takes the controls away and lets go of models that they hold, which would stay in memory otherwise."""
+        """Close the controls and release the models that the view holds."""
         self._draw = lambda **values: self.picture.value
         for widget in (*self.controls.values(), self.picture, self.box):
             widget.close()
@@ -76,7 +72,7 @@ def _check(name: str, tokenizer, *texts) -> None:
 
 
 def tokenizer_lens(tokenizer, text: str, second: str = "") -> View:
-    """Shows how a tokenizer cuts one sentence or a pair: tokens, ids, segments and words, as one types.
+    """Show how a tokenizer splits one sentence or a pair into tokens, with ids, segments and words, as one types.
 
     Args:
         tokenizer: A fast tokenizer; a slow one is shown as a sentence that says so.
@@ -102,15 +98,15 @@ def tokenizer_lens(tokenizer, text: str, second: str = "") -> View:
 
 
 def mask_pieces(tokenizer, text: str, rate: float, whole: bool, mix: bool, seed: int) -> list[Piece]:
-    """Draws masks over a text, the same ones for the same seed.
+    """Return the tokens of a text with random masks, the same ones for the same seed.
 
     Args:
         tokenizer: A fast tokenizer with a mask token.
         text: One text.
-        rate: Chance of each token to be picked, or of each word.
-        whole: Pick words with all their tokens.
-        mix: Of the picked tokens 80% become the mask token, 10% a random one, 10% stay
-            (https://arxiv.org/abs/1810.04805); otherwise all are masked.
+        rate: Probability of each token to be selected, or of each word.
+        whole: Select words with all their tokens.
+        mix: Of the selected tokens 80% become the mask token, 10% a random one, 10% stay
+            (https://arxiv.org/abs/1810.04805); otherwise all become the mask token.
         seed: Of the random numbers.
     """
     encoded = tokenizer(text, return_offsets_mapping=True, verbose=False)
@@ -119,15 +115,15 @@ def mask_pieces(tokenizer, text: str, rate: float, whole: bool, mix: bool, seed:
     units = encoded.word_ids() if whole else range(len(ids))
     units = torch.tensor([[NO_WORD if bare else unit for bare, unit in zip(special, units)]])
     generator = torch.Generator().manual_seed(seed)
-    picked = pick_words(units, rate, generator)[0].tolist()
-    fates, others = torch.rand(len(ids), generator=generator).tolist(), torch.randint(len(tokenizer), (len(ids),), generator=generator)
+    selected = pick_words(units, rate, generator)[0].tolist()
+    draws, others = torch.rand(len(ids), generator=generator).tolist(), torch.randint(len(tokenizer), (len(ids),), generator=generator)
     pieces, end = [], 0
     for i, (token, (start, stop)) in enumerate(zip(encoded.tokens(), encoded["offset_mapping"])):
-        old = text[max(start, end) : stop] or (token if picked[i] else "")  # the tokens of one character's bytes share its offsets
+        old = text[max(start, end) : stop] or (token if selected[i] else "")  # the tokens of one character's bytes share its offsets
         old = token if special[i] else old
         kind = "special" if special[i] else ""
-        if picked[i]:
-            kind = "mask" if not mix or fates[i] < 0.8 else "random" if fates[i] < 0.9 else "kept"
+        if selected[i]:
+            kind = "mask" if not mix or draws[i] < 0.8 else "random" if draws[i] < 0.9 else "kept"
         new = {"mask": tokenizer.mask_token, "random": tokenizer.convert_ids_to_tokens(int(others[i]))}.get(kind, "")
         pieces.append(Piece(text[end:start], old, new, kind))
         end = max(end, stop)
@@ -135,7 +131,7 @@ def mask_pieces(tokenizer, text: str, rate: float, whole: bool, mix: bool, seed:
 
 
 def masking_explorer(tokenizer, text: str, rate: float = 0.15, seed: int = 0) -> View:
-    """Shows which tokens a masked language model would be asked for, at any rate, by tokens or whole words.
+    """Show which tokens a masking would hide, at any rate, by tokens or whole words.
 
     Args:
         tokenizer: A fast tokenizer with a mask token; any other is shown as a sentence that says what it lacks.
@@ -170,9 +166,9 @@ def masking_explorer(tokenizer, text: str, rate: float = 0.15, seed: int = 0) ->
 
 
 def fill_mask_playground(checkpoints: Mapping[str, tuple], sentence: str, k: int = 5) -> View:
-    """Shows what checkpoints guess for the blanks of one sentence, side by side; Enter asks anew.
+    """Show what checkpoints predict for the blanks of one sentence, side by side; Enter predicts again.
 
-    Holds the models until `View.close`.
+    The view keeps the models in memory until `View.close`.
 
     Args:
         checkpoints: Name to a masked language model and its tokenizer.
@@ -210,7 +206,7 @@ def fill_mask_playground(checkpoints: Mapping[str, tuple], sentence: str, k: int
                 return note_html(name["maskless"].format(tokenizer=type(tokenizer).__name__))
             columns[checkpoint] = guess_blanks(model, tokenizer, sentence, k)
             if not columns[checkpoint]:
-                return note_html(name["long"].format(limit=validation.longest(tokenizer, model)))
+                return note_html(name["long"].format(limit=pretrained.max_length(tokenizer, model)))
         return bars_html(columns)
 
     line = widgets.Text(sentence, description=f"{name['first']} ⏎", continuous_update=False)  # a model is too slow for every key

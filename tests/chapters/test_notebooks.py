@@ -87,8 +87,8 @@ def test_badge_and_setup_follow_the_repositorys_url(notebook):
     owner_and_name = URL.removeprefix("https://github.com/")
     badge = f"https://colab.research.google.com/github/{owner_and_name}/blob/main/notebooks/{name}.ipynb"
     assert badge in book.cells[0].source, name
-    assert f"git clone -q --depth 1 {URL}\n" in book.cells[1].source, name
-    assert book.cells[1].outputs == [], f"{name}: the setup cell speaks outside Colab"
+    assert f"git clone -q --depth 1 {URL}\n" in book.cells[2].source, name
+    assert book.cells[2].outputs == [], f"{name}: the setup cell speaks outside Colab"
 
 
 def test_links_inside_the_notebook_and_the_repository_resolve(notebook):
@@ -159,7 +159,7 @@ def test_no_file_of_ours_asks_for_remote_code_or_unpickles():
 
 
 def test_the_setup_cell_is_the_same_in_every_chapter():
-    cells = {nbformat.read(path, as_version=4).cells[1].source for path in EDITIONS}
+    cells = {nbformat.read(path, as_version=4).cells[2].source for path in EDITIONS}
     assert len(cells) == 1 and "\n    !git clone" in cells.pop()
 
 

@@ -1,41 +1,22 @@
+"""The views with controls show what the tokenizer, the masking and the model say."""
+
 import math
-import random
 import re
-import warnings
 from html import unescape
 
 import ipywidgets as widgets
-import numpy as np
 import pytest
-import torch
 
 from common import ROOT
-from helpers.views import LiveLoss, fill_mask_playground, mask_pieces, masking_explorer, padding_picture, tokenizer_lens
+from helpers import i18n
+from helpers.views import LiveLoss, fill_mask_playground, masking_explorer, padding_picture, tokenizer_lens
 from helpers.views.fill_mask import guess_blanks
-from helpers.views.html import Piece, bars_html, lens_html, loss_html, masked_html
-from helpers.views.padding import padded_batches, padding_share
+from helpers.views.html import Piece, bars_html, lens_html, masked_html
+from helpers.views.widgets import mask_pieces
 
 TEXT = "The cinematography is unforgettable, and the film's ending was utterly heartbreaking and strange."
 NASTY = "<script>alert('x')</script> a & b<br />\"q\""
 MIMES = {"application/vnd.jupyter.widget-view+json", "text/html", "text/plain"}
-
-
-@pytest.fixture(scope="module")
-def roberta():
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(ROOT / "lab" / "checkpoints" / "mini-roberta")
-
-
-@pytest.fixture(scope="module")
-def checkpoints(tokenizer, roberta):
-    """Both bundled models, by name, with their tokenizers."""
-    from transformers import AutoModelForMaskedLM
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        models = [AutoModelForMaskedLM.from_pretrained(ROOT / "lab" / "checkpoints" / name) for name in ("mini-bert", "mini-roberta")]
-    return {"before": (models[0], tokenizer), "after": (models[1], roberta)}
 
 
 class Slow:
@@ -58,9 +39,6 @@ def cells(html, row):
     return [unescape(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", re.findall(r"<tr>.*?</tr>", html, re.DOTALL)[row])][1:]
 
 
-# the tokenizer lens
-
-
 @pytest.mark.parametrize("second", ["", "It moved us."])
 @pytest.mark.parametrize("name", ["tokenizer", "roberta"])
 def test_the_lens_shows_what_the_tokenizer_says(request, name, second):
@@ -81,9 +59,6 @@ def test_the_lens_follows_the_second_sentence(tokenizer):
     assert "1" in cells(lens.picture.value, 2)
     lens.controls["second"].value = ""
     assert lens.picture.value == alone
-
-
-# the masking explorer
 
 
 def share_within_five_sigma(count, total, share):
@@ -148,32 +123,6 @@ def test_the_bytes_of_one_character_are_shown_once(roberta):
     assert all(p.old for p in all_of_them)  # each picked byte is boxed
 
 
-# the fill-mask playground
-
-
-def wanted(model, tokenizer, text, k):
-    """Oracle: tokens and probabilities from the model's logits, one blank at a time, by NumPy."""
-    ids = tokenizer(text, return_tensors="pt")["input_ids"]
-    with torch.no_grad():
-        logits = model(input_ids=ids).logits[0].double().numpy()
-    for position in np.flatnonzero(ids[0].numpy() == tokenizer.mask_token_id):
-        p = np.exp(logits[position] - logits[position].max())
-        best = np.argsort(-p)[:k]
-        yield [tokenizer.decode([i]).strip() for i in best], p[best] / p.sum()
-
-
-@pytest.mark.parametrize("spelling", ["[MASK]", "<mask>", "___", "_____", "[mask]"])
-def test_guesses_are_the_softmax_of_the_logits(checkpoints, spelling):
-    sentence = "The {0} was good and the {0} was bad."
-    for model, tokenizer in checkpoints.values():
-        guesses = guess_blanks(model, tokenizer, sentence.format(spelling), 7)
-        oracle = list(wanted(model, tokenizer, sentence.format(tokenizer.mask_token), 7))
-        assert len(guesses) == len(oracle) == 2
-        for row, (tokens, probabilities) in zip(guesses, oracle):
-            assert [token for token, _ in row] == tokens
-            np.testing.assert_allclose([p for _, p in row], probabilities, rtol=1e-4)
-
-
 def test_the_playground_writes_percentages_and_follows_the_sentence(checkpoints):
     play = fill_mask_playground(checkpoints, "The film was ___.", k=3)
     for model, tokenizer in checkpoints.values():
@@ -183,19 +132,6 @@ def test_the_playground_writes_percentages_and_follows_the_sentence(checkpoints)
     first = play.picture.value
     play.controls["sentence"].value = "She ___ home."
     assert play.picture.value != first
-
-
-def test_a_model_gets_its_modes_back(checkpoints):
-    model, tokenizer = checkpoints["before"]
-    model.train()
-    frozen = next(model.children()).eval()  # a part that its owner keeps in evaluation mode
-    guesses = [guess_blanks(model, tokenizer, "A ___ day.") for _ in range(2)]
-    assert guesses[0] == guesses[1]  # no dropout
-    assert model.training and not any(module.training for module in frozen.modules())
-    with pytest.raises(AttributeError):
-        guess_blanks(model, lambda *args, **kwargs: None, "A ___ day.")
-    assert model.training
-    model.eval()
 
 
 @pytest.mark.parametrize("sentence", ["No blank at all.", "", "One _ or two __ are none."])
@@ -209,124 +145,14 @@ def test_a_blank_beyond_the_model_is_no_traceback(checkpoints):
     assert "%" in fill_mask_playground(checkpoints, "___ " + "long " * 600).picture.value
 
 
-# padding
-
-
-@pytest.mark.parametrize("size", [1, 3, 8, 40])
-def test_padding_shares_equal_a_count_of_positions(size):
-    lengths = random.Random(size).choices(range(1, 60), k=37)
-    figure = padding_picture(iter(lengths), size)
-    for strategy, order, panel in zip(("corpus", "batch", "grouped"), (lengths, lengths, sorted(lengths)), figure.axes):
-        filled = empty = 0
-        for start in range(0, len(order), size):
-            rows = order[start : start + size]
-            for row in rows:
-                for position in range(max(lengths if strategy == "corpus" else rows)):
-                    filled, empty = filled + (position < row), empty + (position >= row)
-        batches = padded_batches(lengths, size, strategy)
-        assert padding_share(batches) == pytest.approx(empty / (filled + empty))
-        assert f"{empty / (filled + empty):.0%} padding" in panel.get_title()
-        drawn = [row for rows, _ in batches[: max(1, 32 // size)] for row in rows]
-        assert [bar.get_width() for bar in panel.containers[0]] == drawn
-        assert {bar.get_hatch() for bar in panel.containers[1]} == {"////"}  # told apart without colour
-
-
-def test_grouping_keeps_every_text():
-    lengths = list(range(1, 50))
-    assert sorted(row for rows, _ in padded_batches(lengths, 4, "grouped") for row in rows) == lengths
-
-
-def test_the_padding_picture_warns_of_no_missing_letters():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        padding_picture([3, 5, 9], 2, language="zh").canvas.draw()
-
-
-# the live loss
-
-
-class Counting(LiveLoss):
-    """Counts its drawings."""
-
-    drawn = 0
-
-    def draw(self):
-        self.drawn += 1
-        super().draw()
-
-
-def test_ten_thousand_steps_are_drawn_a_few_times_and_the_last_is_shown(monkeypatch):
-    clock = [0.0]
-    monkeypatch.setattr("helpers.views.live_loss.time.monotonic", lambda: clock[0])
-    live = Counting(interval=0.5)
-    for step in range(10_000):
-        clock[0] += 0.001
-        live(torch.tensor(10_000.0 - step))
-    assert live.drawn <= 10 / 0.5 + 1
-    live.finish()
-    assert live.points == [(step + 1, 10_000.0 - step) for step in range(10_000)]
-    assert "step 10,000: loss 1</b> (lowest 1, highest 1e+04)" in live.picture.value
-    assert live.picture.value.count("L") < 310  # a long run is drawn by few points
-
-
-def test_a_tensor_reused_by_the_loop_does_not_change_the_past():
-    live, loss = LiveLoss(interval=1e9), torch.zeros(())
-    for _ in range(3):
-        loss += 1
-        live(loss)
-    live.finish()
-    assert live.points == [(1, 1.0), (2, 2.0), (3, 3.0)]
-
-
-def test_losses_that_are_no_numbers_leave_gaps():
-    html = loss_html([(1, 2.0), (2, 1.0), (3, math.nan), (4, 1.5), (5, math.inf)])
-    path = re.findall(r' d="([^"]*)"', html)[1]
-    assert path.count("M") == 2 and "nan" not in path and "loss inf" in html and "lowest 1, highest 2" in html
-    assert "loss nan" in loss_html([(1, math.nan)]) and "No loss" in loss_html([])
-
-
-def test_a_block_shows_itself_and_its_last_loss(capsys):
-    with LiveLoss(interval=1e9) as live:
-        for loss in 3.0, 2.0, 0.5:
-            live(loss)
-    assert "step 3: loss 0.5" in live.picture.value
-
-
-def test_a_trainer_takes_it_as_a_callback(capsys):
-    from transformers import TrainingArguments
-    from transformers.trainer_callback import CallbackHandler, DefaultFlowCallback, TrainerCallback, TrainerControl, TrainerState
-
-    live = LiveLoss(interval=1e9)
-    handler = CallbackHandler([DefaultFlowCallback(), live], None, None, None, None)
-    args, state, control = TrainingArguments(), TrainerState(logging_steps=1, save_steps=1, eval_steps=1), TrainerControl()
-    handler.on_train_begin(args, state, control)
-    for step in range(1, 6):
-        state.global_step = step
-        handler.on_log(args, state, control, {"loss": 1 / step})
-    handler.on_log(args, state, control, {"eval_loss": 9.0})
-    handler.on_train_end(args, state, control)
-    assert live.points == [(step, 1 / step) for step in range(1, 6)] and "step 5: loss 0.2" in live.picture.value
-    handler.on_train_begin(args, state, control)  # goes on at step 5
-    assert len(live.points) == 5
-    handler.on_train_begin(args, TrainerState(logging_steps=1, save_steps=1, eval_steps=1), control)
-    assert "No loss yet" in live._repr_mimebundle_()["text/html"]
-    for event in (name for name in vars(TrainerCallback) if name.startswith("on_")):
-        assert getattr(live, event)(args, state, control) is None
-    with pytest.raises(AttributeError, match="has no attribute 'onward'"):
-        live.onward  # noqa: B018
-
-
-# all of them
-
-
 @pytest.fixture
 def views(tokenizer, checkpoints):
-    def make(language="en"):
+    def make():
         return [
-            tokenizer_lens(tokenizer, TEXT, language=language),
-            masking_explorer(tokenizer, TEXT, language=language),
-            fill_mask_playground(checkpoints, "A ___ day.", language=language),
-            LiveLoss(language=language),
+            tokenizer_lens(tokenizer, TEXT),
+            masking_explorer(tokenizer, TEXT),
+            fill_mask_playground(checkpoints, "A ___ day."),
+            LiveLoss(),
         ]
 
     return make
@@ -350,8 +176,9 @@ def test_ipython_displays_the_bundle_as_it_is(views):
 
 
 def test_every_control_has_a_description_in_each_language(views):
-    for language, label in ("en", "Sentence"), ("zh", "句子"), ("zh-CN", "句子"), ("xx", "Sentence"):
-        for view in views(language)[:3]:
+    for language, label in ("en", "Sentence"), ("zh", "句子"), ("zh-CN", "句子"):
+        i18n.set_language(language)
+        for view in views()[:3]:
             assert all(control.description for control in view.controls.values())
             assert next(iter(view.controls.values())).description.startswith(label)
 
