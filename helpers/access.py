@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from helpers import i18n
+from helpers import i18n, pretrained
 from helpers.i18n import say
 from helpers.paths import is_folder
 from helpers.settings import PARAMETERS, Settings, resolve
@@ -45,6 +45,9 @@ def check_access(settings: Settings) -> None:
         check_weights(settings.checkpoint)
     models = filter(None, [settings.checkpoint, settings.pair_checkpoint])
     check_hub({"model": [*models], "dataset": [settings.dataset[0], *settings.pair_dataset[:1]]})
+    pretrained.check_files(settings.checkpoint, "masked_lm" if settings.text_column else "classifier")
+    if settings.pair_checkpoint:
+        pretrained.check_files(settings.pair_checkpoint, "classifier")
     check_writable(settings.output_dir)
     if is_folder(settings.dataset[0]):
         cache_by_content(settings.dataset[0], settings.output_dir)

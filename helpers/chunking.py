@@ -3,41 +3,45 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
+from typing import Any
 
 import numpy as np
 
 from helpers.i18n import say
 
 NO_WORD = -1  # word id of special tokens; Transformers says None, which no array of integers holds
-AT_ONCE = 250  # texts that the tokenizer takes between two looks at what it made
+AT_ONCE = 250  # texts that the tokenizer takes while Python makes arrays of those before
 
 
-def tokenizing(tokenizer, text_column: str = "text") -> Callable[[dict], dict]:
-    """A function for ``Dataset.map(batched=True)``: texts to ids, attention masks and word ids.
+def tokenizing(tokenizer: Any, text_column: str = "text") -> Callable[[dict], dict]:
+    """Return a function for ``Dataset.map(batched=True)``: texts to ids, attention masks and word ids.
 
-    Nothing is truncated: chunks are cut later, from the joined text.
+    Nothing is truncated: chunks are cut later, from the joined text. Special tokens have the word id `NO_WORD`,
+    and so have those that the text itself spells, such as the ``[SEP]`` of a page about BERT.
 
     Args:
-        tokenizer: A fast tokenizer; a word's pieces share one word id.
+        tokenizer: A fast tokenizer; a word's tokens share one word id.
         text_column: Name of the column with the texts.
 
     Raises:
-        ValueError: The tokenizer cannot tell which pieces make a word, or a row's text is no string.
+        ValueError: The tokenizer cannot tell which tokens make a word, or a row's text is no string.
     """
     _check_tokenizer(tokenizer)
+    special = set(tokenizer.all_special_ids)
 
     def tokenize(batch: dict) -> dict:
-        encoded = tokenizer(
-            _texts(batch, text_column), return_token_type_ids=False, verbose=False
-        )  # longer than the model takes is fine here
-        words = [[NO_WORD if w is None else w for w in encoding.word_ids] for encoding in encoded.encodings]
+        encoded = tokenizer(_texts(batch, text_column), return_token_type_ids=False, verbose=False)  # longer than the model takes is fine
+        words = [
+            [NO_WORD if word is None or token in special else word for token, word in zip(encoding.ids, encoding.word_ids)]
+            for encoding in encoded.encodings
+        ]
         return {**encoded, "word_ids": words}
 
     return tokenize
 
 
 def chunk(batch: dict[str, list], chunk_size: int, drop_last: bool = True) -> dict[str, list]:
-    """Joins the rows of a batch and cuts them into chunks; a function for ``Dataset.map(batched=True)``.
+    """Join the rows of a batch and cut them into chunks; a function for ``Dataset.map(batched=True)``.
 
     Linear in the number of tokens, where the tutorials' ``sum(rows, [])`` copies all earlier tokens for each row.
 
@@ -55,8 +59,8 @@ def chunk(batch: dict[str, list], chunk_size: int, drop_last: bool = True) -> di
     return {name: [tokens[i : i + chunk_size] for i in range(0, end, chunk_size)] for name, tokens in joined.items()}
 
 
-def text_to_chunks(tokenizer, chunk_size: int, text_column: str = "text") -> Callable[[dict], dict[str, np.ndarray]]:
-    """`tokenizing` and `chunk` in one: a function for ``map(batched=True, remove_columns=…)`` of data sets on disk or streamed.
+def text_to_chunks(tokenizer: Any, chunk_size: int, text_column: str = "text") -> Callable[[dict], dict[str, np.ndarray]]:
+    """Return `tokenizing` and `chunk` in one: a function for ``map(batched=True, remove_columns=…)`` of data sets on disk or streamed.
 
     The chunks are those of the two steps, each given batches of the same rows. But tokens go from the tokenizer into
     arrays at once, which Arrow takes as they are, where two steps write a Python object for each token, read it and write it again.
@@ -84,6 +88,7 @@ def text_to_chunks(tokenizer, chunk_size: int, text_column: str = "text") -> Cal
                 ids.append(_flat(encoding.ids for encoding in encodings))
                 words.append(_flat((NO_WORD if word is None else word for word in encoding.word_ids) for encoding in encodings))
         columns = {"input_ids": np.concatenate(ids), "word_ids": np.concatenate(words)}
+        columns["word_ids"][np.isin(columns["input_ids"], tokenizer.all_special_ids)] = NO_WORD
         end = len(columns["input_ids"]) // chunk_size * chunk_size
         chunks = {name: tokens[:end].reshape(-1, chunk_size) for name, tokens in columns.items()}
         return chunks | {"attention_mask": np.ones_like(chunks["input_ids"], dtype=np.int8)}
@@ -95,7 +100,7 @@ def _flat(rows: Iterable[Iterable[int]]) -> np.ndarray:
     return np.fromiter(chain.from_iterable(rows), np.int32)
 
 
-def _check_tokenizer(tokenizer) -> None:
+def _check_tokenizer(tokenizer: Any) -> None:
     if not tokenizer.is_fast:
         raise ValueError(
             say(
@@ -106,7 +111,7 @@ def _check_tokenizer(tokenizer) -> None:
 
 
 def _texts(batch: dict, text_column: str) -> list[str]:
-    """The texts of a batch; a row that has none is named."""
+    """Return the texts of a batch, or name the first row that has none."""
     wrong = next((i for i, text in enumerate(batch[text_column]) if not isinstance(text, str)), None)
     if wrong is not None:
         raise ValueError(

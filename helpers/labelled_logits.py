@@ -1,6 +1,8 @@
 """Vocabulary logits at labelled positions alone."""
 
-from torch import nn
+from typing import Any
+
+from torch import Tensor, nn
 
 from helpers.i18n import say
 from helpers.masking import IGNORE_INDEX
@@ -35,10 +37,11 @@ class Handle:
     """The two hooks of `skip_unlabelled_logits`, and the labelled positions that one hands to the other."""
 
     def __init__(self, model: nn.Module):
-        self._labelled = None
+        self._labelled: Tensor | None = None
+        base: Any = model.base_model
         self._hooks = [
             model.register_forward_pre_hook(self._select_labels, with_kwargs=True),
-            model.base_model.register_forward_hook(self._select_hidden_states),
+            base.register_forward_hook(self._select_hidden_states),
         ]
 
     def remove(self) -> None:
@@ -46,14 +49,14 @@ class Handle:
         for hook in self._hooks:
             hook.remove()
 
-    def _select_labels(self, module, args, kwargs):
+    def _select_labels(self, module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
         labels = kwargs.get("labels")
         self._labelled = None if labels is None else labels != IGNORE_INDEX
         if labels is not None:
             kwargs = kwargs | {"labels": labels[self._labelled][None]}
         return args, kwargs
 
-    def _select_hidden_states(self, module, args, output):
+    def _select_hidden_states(self, module: nn.Module, args: tuple, output: Any) -> Any:
         labelled, self._labelled = self._labelled, None  # the next call may come without labels
         if labelled is not None:
             output["last_hidden_state"] = output["last_hidden_state"][labelled][None]

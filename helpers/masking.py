@@ -1,6 +1,9 @@
-"""Masks: whole words at a time, and frozen ones for an evaluation that does not wobble."""
+"""Masks: whole words at a time, and frozen ones, so that two evaluations have the same masked tokens."""
 
+import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,12 +13,15 @@ from helpers.chunking import NO_WORD
 from helpers.i18n import say
 
 IGNORE_INDEX = -100  # the label that cross-entropy leaves out
+LONGEST_WORD = 20  # tokens; more than that is text without spaces, whose tokens are then masked one by one
 
 
 def pick_words(word_ids: Tensor, probability: float, generator: torch.Generator | None = None) -> Tensor:
-    """Picks words at random; all pieces of a picked word are picked.
+    """Pick words at random; all tokens of a picked word are picked.
 
-    A word is a run of equal word ids, so that a word cut by a chunk's edge counts as one in each chunk.
+    A word is a run of equal word ids, so that a word cut by a chunk's edge counts as one in each chunk. In a run of more than
+    `LONGEST_WORD` tokens each token counts as a word: a tokenizer that splits at spaces alone makes a single word of a
+    whole Chinese sentence.
 
     Args:
         word_ids: ``(batch, sequence)``, `NO_WORD` (-1) at special tokens and padding.
@@ -25,11 +31,22 @@ def pick_words(word_ids: Tensor, probability: float, generator: torch.Generator 
     Returns:
         Booleans, ``(batch, sequence)``.
     """
-    starts = torch.ones_like(word_ids, dtype=torch.bool)
-    starts[:, 1:] = word_ids[:, 1:] != word_ids[:, :-1]
+    starts = _starts(word_ids) | in_long_words(word_ids)
     word = starts.flatten().cumsum(0) - 1  # number of each position's word among all words of the batch
     picked = torch.rand(int(word[-1]) + 1, generator=generator, device=word_ids.device) < probability
     return picked[word].view_as(word_ids) & (word_ids != NO_WORD)
+
+
+def in_long_words(word_ids: Tensor) -> Tensor:
+    """Return where a word has more than `LONGEST_WORD` tokens: booleans, ``(batch, sequence)``."""
+    word = _starts(word_ids).flatten().cumsum(0) - 1
+    return (torch.bincount(word) > LONGEST_WORD)[word].view_as(word_ids) & (word_ids != NO_WORD)
+
+
+def _starts(word_ids: Tensor) -> Tensor:
+    starts = torch.ones_like(word_ids, dtype=torch.bool)
+    starts[:, 1:] = word_ids[:, 1:] != word_ids[:, :-1]
+    return starts
 
 
 @dataclass
@@ -38,7 +55,7 @@ class WholeWordCollator:
 
     Rows hold ``input_ids``, ``word_ids`` (as `chunking.tokenizing` makes them) and perhaps
     ``attention_mask``; shorter rows are padded on the right. The batch holds ``input_ids``,
-    ``attention_mask`` and ``labels``, each ``(batch, sequence)``; labels are -100 but at picked words.
+    ``attention_mask`` and ``labels``, each ``(batch, sequence)``; labels are -100 except at picked words.
 
     Args:
         tokenizer: For its mask and padding tokens.
@@ -46,16 +63,15 @@ class WholeWordCollator:
         seed: For a sequence of masks of the collator's own; without it PyTorch's global generator decides.
 
     Raises:
-        ValueError: The tokenizer has no mask token, or the share is not between 0 and 1.
-        KeyError: The rows have no word ids.
+        ValueError: The tokenizer has no mask token, the share is not between 0 and 1, or the rows have no word ids.
     """
 
-    tokenizer: object
+    tokenizer: Any
     probability: float = 0.2
     seed: int | None = None
     generator: torch.Generator | None = field(init=False, default=None, repr=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.tokenizer.mask_token is None:
             name = type(self.tokenizer).__name__
             raise ValueError(say("{tokenizer} has no mask token: take the checkpoint of a masked language model.", tokenizer=name))
@@ -66,7 +82,7 @@ class WholeWordCollator:
 
     def __call__(self, rows: list[dict]) -> dict[str, Tensor]:
         if "word_ids" not in rows[0]:
-            raise KeyError(
+            raise ValueError(
                 say(
                     "The rows have no word_ids: tokenize with helpers.chunking.tokenizing "
                     "and, in a Trainer, set remove_unused_columns=False."
@@ -83,20 +99,20 @@ class WholeWordCollator:
         }
 
 
-def _padded(rows: list, filler: int) -> Tensor:
+def _padded(rows: Sequence[Sequence[int]], filler: int) -> Tensor:
     length = max(len(row) for row in rows)
     if all(len(row) == length for row in rows):
         return torch.from_numpy(np.array(rows, dtype=np.int64))
     return torch.tensor([[*row, *[filler] * (length - len(row))] for row in rows])
 
 
-def freeze_masks(chunks, collator, batch_size: int = 256):
-    """Masks a data set once and for all, so that every evaluation asks the same questions.
+def freeze_masks(chunks: Any, collator: Any, batch_size: int = 256) -> Any:
+    """Mask a data set once and for all, so that every evaluation has the same masked tokens.
 
     Args:
         chunks: A `datasets.Dataset` with the columns that the collator takes, and no others.
-        collator: A masking collator with a seed and a ``generator``, which starts again from that seed here: the same
-            seed gives the same masks in any process and any run.
+        collator: A masking collator with a seed, from which a copy of it starts: the same seed gives the same masks
+            in any process and any run.
         batch_size: Rows masked together.
 
     Returns:
@@ -107,15 +123,12 @@ def freeze_masks(chunks, collator, batch_size: int = 256):
     """
     if getattr(collator, "seed", None) is None:
         raise ValueError(say("Frozen masks need a seed: {collator}(…, seed=42).", collator=type(collator).__name__))
-    seed = collator.seed
-    # As long as it has a seed, transformers' collator may make another generator in each process, and in some cannot
-    collator.seed, collator.generator = None, torch.Generator().manual_seed(seed)
+    frozen = copy.copy(collator)
+    # As long as it has a seed, the library's collator may make another generator in each process, and in some cannot
+    frozen.seed, frozen.generator = None, torch.Generator().manual_seed(collator.seed)
 
     def mask(batch: dict) -> dict:
         rows = [dict(zip(batch, tokens)) for tokens in zip(*batch.values(), strict=True)]
-        return {name: masked.numpy() for name, masked in collator(rows).items()}
+        return {name: masked.numpy() for name, masked in frozen(rows).items()}
 
-    try:
-        return chunks.map(mask, batched=True, batch_size=batch_size, remove_columns=chunks.column_names, load_from_cache_file=False)
-    finally:
-        collator.seed = seed
+    return chunks.map(mask, batched=True, batch_size=batch_size, remove_columns=chunks.column_names, load_from_cache_file=False)

@@ -1,4 +1,4 @@
-"""Perplexity, weighted by the tokens that were asked."""
+"""Perplexity, weighted by labelled tokens."""
 
 import math
 from collections.abc import Iterable
@@ -12,14 +12,14 @@ from helpers.masking import IGNORE_INDEX
 
 @torch.no_grad()
 def mean_masked_loss(model: nn.Module, batches: Iterable[dict]) -> float:
-    """Mean cross-entropy in nats over all labelled tokens of all batches.
+    """Return the mean cross-entropy in nats over all labelled tokens of all batches.
 
     A mean of batch means, as the tutorials take it, gives a token in a batch with few masks more say
     than one in a batch with many.
 
     Args:
         model: A masked language model; left in the mode, training or evaluation, in which it was.
-        batches: Dictionaries of tensors with ``labels`` ``(batch, sequence)``, -100 where nothing is asked.
+        batches: Dictionaries of tensors with ``labels`` ``(batch, sequence)``, -100 where there is no label.
 
     Raises:
         ValueError: No token is labelled, so that there is nothing to take a mean of.
@@ -29,11 +29,11 @@ def mean_masked_loss(model: nn.Module, batches: Iterable[dict]) -> float:
     device = next(model.parameters()).device
     total, count = 0.0, 0
     for batch in batches:
-        asked = int((batch["labels"] != IGNORE_INDEX).sum())
-        if asked:
+        labelled = int((batch["labels"] != IGNORE_INDEX).sum())
+        if labelled:
             batch = {name: tensor.to(device) for name, tensor in batch.items()}
-            total += model(**batch).loss.item() * asked
-            count += asked
+            total += model(**batch).loss.item() * labelled
+            count += labelled
     model.train(was_training)
     if count == 0:
         raise ValueError(say("No token of the evaluation is masked: give it more rows or a higher masking rate."))
@@ -41,12 +41,12 @@ def mean_masked_loss(model: nn.Module, batches: Iterable[dict]) -> float:
 
 
 def perplexity(model: nn.Module, batches: Iterable[dict]) -> float:
-    """Exponential of `mean_masked_loss`; infinite where that overflows a float."""
+    """Return the exponential of `mean_masked_loss`, infinite where that overflows a float."""
     return as_perplexity(mean_masked_loss(model, batches))
 
 
 def as_perplexity(loss: float) -> float:
-    """``exp(loss)`` for a loss in nats, or infinity where it overflows."""
+    """Return ``exp(loss)`` for a loss in nats, or infinity where it overflows."""
     try:
         return math.exp(loss)
     except OverflowError:

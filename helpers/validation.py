@@ -1,4 +1,4 @@
-"""What a user can get wrong, each told in one sentence with a way out."""
+"""Checks of what a user brings: each raises ValueError with one sentence and a way out."""
 
 import reprlib
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from helpers.i18n import say
 
 
 def corpus(dataset, text_column: str, splits: Sequence[str] = ("train",), lists: bool = False) -> None:
-    """Whether a `DatasetDict` has the splits, the text column, a text in each row, and rows enough to hold some out.
+    """Raise ValueError unless the splits have the text column, a text in each row, and rows enough to hold some out.
 
     Args:
         dataset: Splits by name.
@@ -16,8 +16,7 @@ def corpus(dataset, text_column: str, splits: Sequence[str] = ("train",), lists:
         lists: A row may hold several texts in a list.
 
     Raises:
-        KeyError: A split or the column is missing.
-        ValueError: A split has fewer than two rows, or a row without a text.
+        ValueError: A split or the column is missing, a split has fewer than two rows, or a row no text.
     """
 
     def is_text(value) -> bool:
@@ -25,7 +24,7 @@ def corpus(dataset, text_column: str, splits: Sequence[str] = ("train",), lists:
 
     for split in splits:
         if split not in dataset:
-            raise _KeyError(
+            raise ValueError(
                 say(
                     "The data set has no split {split!r}, only {known}; name its file {split}.parquet (jsonl, csv, txt).",
                     split=split,
@@ -33,7 +32,7 @@ def corpus(dataset, text_column: str, splits: Sequence[str] = ("train",), lists:
                 )
             )
         if text_column not in dataset[split].column_names:
-            raise _KeyError(
+            raise ValueError(
                 say(
                     "The data set has no column {column!r}, only {known}; name the one with the texts: text_column=…",
                     column=text_column,
@@ -62,21 +61,21 @@ def corpus(dataset, text_column: str, splits: Sequence[str] = ("train",), lists:
 
 
 def _first(rows, column: str, unfit: Callable[[object], bool]) -> tuple[int, str] | None:
-    """The first row whose value does not fit, and that value as it is shown, if there is one."""
+    """Return the first row whose value does not fit, with that value shortened for display; None if all fit."""
     batches = (value for batch in rows.select_columns(column).iter(1000) for value in batch[column])
     return next(((i, reprlib.repr(value)) for i, value in enumerate(batches) if unfit(value)), None)
 
 
 def pairs(dataset, splits: Sequence[str] = ("train", "validation")) -> None:
-    """Whether a `DatasetDict` has labelled pairs of sentences in these splits, as MRPC has them.
+    """Raise ValueError unless the splits hold labelled pairs of sentences, as MRPC does.
 
     Raises:
-        KeyError: A split or a column is missing.
-        ValueError: A split has fewer than two rows, a sentence without words, a label that is neither 0 nor 1, or classes without names.
+        ValueError: A split or a column is missing, a split has fewer than two rows, a sentence no words, a label is neither
+            0 nor 1, or the classes have no names.
     """
     for split in splits:
         if split not in dataset:
-            raise _KeyError(
+            raise ValueError(
                 say(
                     "The data set has no split {split!r}, only {known}; name its file {split}.parquet (jsonl, csv).",
                     split=split,
@@ -84,7 +83,7 @@ def pairs(dataset, splits: Sequence[str] = ("train", "validation")) -> None:
                 )
             )
         if missing := {"sentence1", "sentence2", "label"} - set(dataset[split].column_names):
-            raise _KeyError(
+            raise ValueError(
                 say(
                     "The data set has no column {column!r}, only {known}; rename yours to sentence1, sentence2 and label.",
                     column=min(missing),
@@ -125,41 +124,8 @@ def pairs(dataset, splits: Sequence[str] = ("train", "validation")) -> None:
         )
 
 
-def longest(tokenizer, model, unknown: int = 512) -> int:
-    """Tokens that a model reads at most; `unknown` where its configuration does not tell."""
-    positions = getattr(model.config, "max_position_embeddings", unknown)
-    if model.config.model_type in ("roberta", "camembert", "xlm-roberta"):
-        positions -= model.config.pad_token_id + 1  # their first position comes after that of padding
-    return min(tokenizer.model_max_length, positions)
-
-
-def masked_lm(tokenizer, model, chunk_size: int) -> None:
-    """Whether tokenizer and model can fill masks in chunks of a size.
-
-    Raises:
-        ValueError: No mask token, or chunks longer than the model has positions for.
-    """
-    if tokenizer.mask_token is None:
-        raise ValueError(
-            say(
-                "The tokenizer of {checkpoint} has no mask token: take the checkpoint of a masked language model "
-                "(on the Hub: the Fill-Mask filter).",
-                checkpoint=tokenizer.name_or_path,
-            )
-        )
-    limit = longest(tokenizer, model, chunk_size)
-    if chunk_size > limit:
-        raise ValueError(
-            say(
-                "Chunks of {size} tokens are longer than the {longest} that this model takes: lower chunk_size.",
-                size=chunk_size,
-                longest=limit,
-            )
-        )
-
-
 def one_mask(tokenizer, text: str) -> None:
-    """Whether a text holds the tokenizer's mask token, once: every family of models writes its own.
+    """Raise ValueError unless a text holds the tokenizer's mask token exactly once: every family of models writes its own.
 
     Raises:
         ValueError: No mask token, another family's, or several.
@@ -183,15 +149,10 @@ def one_mask(tokenizer, text: str) -> None:
 
 
 def chunks(dataset, chunk_size: int) -> None:
-    """Whether a chunked data set has rows left.
+    """Raise ValueError unless a chunked data set has rows.
 
     Raises:
         ValueError: The corpus is shorter than one chunk.
     """
     if len(dataset) == 0:
         raise ValueError(say("The corpus is shorter than one chunk of {size} tokens: add text or lower chunk_size.", size=chunk_size))
-
-
-class _KeyError(KeyError):
-    def __str__(self) -> str:  # KeyError shows its message in quotes, with every quote inside escaped
-        return self.args[0]

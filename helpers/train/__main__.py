@@ -2,4 +2,5 @@
 
 from helpers.train.cli import main
 
-main()
+if __name__ == "__main__":  # not in the workers of a DataLoader, which import this file again where they are spawned
+    main()

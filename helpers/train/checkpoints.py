@@ -1,4 +1,4 @@
-"""Checkpoints of a training: each is written beside and renamed, so that a kill at any moment leaves the last good one."""
+"""Checkpoints of a training, each written under another name and then renamed: a kill at any moment leaves the last good one."""
 
 import json
 import logging
@@ -11,34 +11,34 @@ from safetensors import SafetensorError
 from helpers.i18n import say
 
 NOTES = "notes.json"
-logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)  # says at each save that tied weights are saved once
+logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)  # it would say at each save that tied weights are saved once
 
 
 def save(accelerator: Accelerator, folder: str | Path, step: int, notes: dict) -> None:
-    """Saves model, optimiser, schedule and random states as ``folder/step-…``; every process calls it.
+    """Save model, optimiser, schedule and random states as ``folder/step-…``; every process calls it.
 
     This checkpoint and the one before it are kept, others deleted. Several machines need a `folder` that all of them see.
 
     Args:
         accelerator: Has prepared all that is to be saved.
-        folder: Where the checkpoints of this training lie.
+        folder: For the checkpoints of this training.
         step: Optimiser steps done.
-        notes: What else to remember, as JSON; `load` compares its ``"plan"``.
+        notes: Written into the checkpoint as JSON; `load` compares the ``"plan"`` among them.
 
     Raises:
-        OSError: It could not be written; the checkpoints before it are as they were.
+        OSError: It could not be written; earlier checkpoints are as they were.
     """
     folder = Path(folder)
-    beside = folder / f".writing-{step}"
+    unfinished = folder / f".writing-{step}"
     if accelerator.is_main_process:
-        _sweep(folder)
+        _delete_leftovers(folder)
     accelerator.wait_for_everyone()
     try:
-        accelerator.save_state(beside)
+        accelerator.save_state(unfinished)
         if accelerator.is_main_process:
-            (beside / NOTES).write_text(json.dumps({"step": step, **notes}))
-    except (OSError, RuntimeError, SafetensorError) as error:  # a full disk is one of the three, by who was writing
-        shutil.rmtree(beside, ignore_errors=True)
+            (unfinished / NOTES).write_text(json.dumps({"step": step, **notes}))
+    except (OSError, RuntimeError, SafetensorError) as error:  # a full disk raises one of the three, depending on who was writing
+        shutil.rmtree(unfinished, ignore_errors=True)
         last = latest(folder)
         way_out = (
             say("the last good one is {latest}: free some disk and resume", latest=last)
@@ -50,47 +50,47 @@ def save(accelerator: Accelerator, folder: str | Path, step: int, notes: dict) -
         ) from error
     accelerator.wait_for_everyone()  # all have written
     if accelerator.is_main_process:
-        _put_in_place(beside, folder / f"step-{step:07}")
+        _put_in_place(unfinished, folder / f"step-{step:07}")
 
 
 def load(accelerator: Accelerator, folder: str | Path, plan: dict) -> dict:
-    """Brings back what `save` saved into what the accelerator has prepared; every process calls it.
+    """Load a checkpoint into what the accelerator has prepared; every process calls it.
 
     Args:
-        accelerator: Has prepared the same things.
+        accelerator: Has prepared the same objects as the one that saved it.
         folder: A checkpoint, or a folder of checkpoints, of which the latest is taken.
-        plan: What decides the outcome of this training: numbers and names.
+        plan: Numbers and names that decide the outcome of this training.
 
     Returns:
         The notes of the checkpoint.
 
     Raises:
-        FileNotFoundError: There is no checkpoint.
+        FileNotFoundError: `folder` is no checkpoint and holds none.
         ValueError: It belongs to a training with another plan, or to a model of another shape.
     """
-    found = find(folder)
-    notes = json.loads((found / NOTES).read_text())
+    checkpoint = find(folder)
+    notes = json.loads((checkpoint / NOTES).read_text())
     for name, value in plan.items():
-        if (then := notes["plan"].get(name)) != value:
+        if (saved := notes["plan"].get(name)) != value:
             raise ValueError(
                 say(
-                    "The checkpoint {found} belongs to a training with {name} = {then}, and this one has {value}: "
+                    "The checkpoint {checkpoint} belongs to a training with {name} = {saved}, and this one has {value}: "
                     "resume with the same settings, or start anew with another output_dir.",
-                    found=found,
+                    checkpoint=checkpoint,
                     name=name,
-                    then=then,
+                    saved=saved,
                     value=value,
                 )
             )
     try:
-        accelerator.load_state(str(found))
+        accelerator.load_state(str(checkpoint))
     except RuntimeError as error:
         mismatch = next((line.strip() for line in str(error).splitlines() if "mismatch" in line or "key" in line), str(error))
         raise ValueError(
             say(
-                "The checkpoint {found} was saved from a model of another shape ({mismatch}): "
+                "The checkpoint {checkpoint} was saved from a model of another shape ({mismatch}): "
                 "resume with the model that the training began with, or start anew with another output_dir.",
-                found=found,
+                checkpoint=checkpoint,
                 mismatch=mismatch,
             )
         ) from None
@@ -98,14 +98,14 @@ def load(accelerator: Accelerator, folder: str | Path, plan: dict) -> dict:
 
 
 def find(folder: str | Path) -> Path:
-    """The checkpoint that a folder is, or else the latest that lies in it.
+    """Return the folder if it is a checkpoint, else the latest checkpoint in it.
 
     Raises:
-        FileNotFoundError: It is none and holds none.
+        FileNotFoundError: It is no checkpoint and holds none.
     """
     folder = Path(folder)
-    found = folder if (folder / NOTES).exists() else latest(folder)
-    if found is None:
+    checkpoint = folder if (folder / NOTES).exists() else latest(folder)
+    if checkpoint is None:
         raise FileNotFoundError(
             say(
                 "{folder} is no checkpoint and holds none: name a folder step-… that a training has saved, "
@@ -113,20 +113,20 @@ def find(folder: str | Path) -> Path:
                 folder=folder,
             )
         )
-    return found
+    return checkpoint
 
 
 def latest(folder: str | Path) -> Path | None:
-    """The checkpoint with the most steps in a folder, if it holds one."""
+    """Return the checkpoint with the most steps in a folder, or None if it holds none."""
     return max(_checkpoints(Path(folder)), default=None)
 
 
 def progress(folder: str | Path) -> tuple[int, int]:
-    """Steps done at the latest checkpoint of a folder and steps in all; ``(0, 0)`` if it holds none."""
-    found = latest(folder)
-    if found is None:
+    """Return the steps done at the latest checkpoint of a folder and the steps in all; ``(0, 0)`` if it holds none."""
+    checkpoint = latest(folder)
+    if checkpoint is None:
         return 0, 0
-    notes = json.loads((found / NOTES).read_text())
+    notes = json.loads((checkpoint / NOTES).read_text())
     return notes["step"], notes["plan"]["steps"]
 
 
@@ -134,11 +134,11 @@ def _checkpoints(folder: Path) -> list[Path]:
     return sorted(notes.parent for notes in folder.glob(f"step-*/{NOTES}"))
 
 
-def _put_in_place(beside: Path, name: Path) -> None:
-    """Renames, and then deletes what this makes superfluous: at no moment is there no good checkpoint."""
+def _put_in_place(unfinished: Path, name: Path) -> None:
+    """Rename a complete checkpoint, then delete those that it replaces, so that a good one exists at every moment."""
     if name.exists():
         _discard(name)  # of an earlier training in the same folder
-    beside.rename(name)
+    unfinished.rename(name)
     older = [other for other in _checkpoints(name.parent) if other < name]
     ahead = [other for other in _checkpoints(name.parent) if other > name]  # of an earlier training too
     for other in [*older[:-1], *ahead]:
@@ -146,11 +146,11 @@ def _put_in_place(beside: Path, name: Path) -> None:
 
 
 def _discard(checkpoint: Path) -> None:
-    hidden = checkpoint.rename(checkpoint.with_name(f".discarded-{checkpoint.name}"))  # at once, while deleting takes time
+    hidden = checkpoint.rename(checkpoint.with_name(f".discarded-{checkpoint.name}"))  # takes no time, while deleting does
     shutil.rmtree(hidden)
 
 
-def _sweep(folder: Path) -> None:
-    """Deletes what a killed training left half written or half deleted."""
-    for rest in [*folder.glob(".writing-*"), *folder.glob(".discarded-*")]:
-        shutil.rmtree(rest)
+def _delete_leftovers(folder: Path) -> None:
+    """Delete what a killed training left half written or half deleted."""
+    for leftover in [*folder.glob(".writing-*"), *folder.glob(".discarded-*")]:
+        shutil.rmtree(leftover)

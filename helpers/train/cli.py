@@ -1,13 +1,14 @@
-"""The command line of `helpers.train`: options to settings, data and model, then the loop, then the model with its card."""
+"""The command line of `helpers.train`: read options, prepare data and model, train, save the model with its card."""
 
 import argparse
-from concurrent import futures
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+from accelerate.utils import broadcast_object_list
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
-from helpers import validation
+from helpers import pretrained
 from helpers.access import check_access
 from helpers.paths import ROOT
 from helpers.settings import Settings, resolve
@@ -33,7 +34,7 @@ SETTINGS = {  # parameters of helpers.settings.resolve, each with its type and a
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Reads the command line; what is not given is None and left to the profile."""
+    """Parse the command line; options that are not given are None, which leaves them to the profile."""
     parser = argparse.ArgumentParser("accelerate launch -m helpers.train", description=loop.__doc__.splitlines()[0], allow_abbrev=False)
     for name, (kind, text) in SETTINGS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help=text)
@@ -51,27 +52,33 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def set_up(options: argparse.Namespace) -> tuple[Run, object, Settings]:
-    """Everything up to the first step: settings, data, model; returns the run, the tokenizer and the settings."""
+    """Prepare settings, data and model, and return the run, the tokenizer and the settings."""
     given = {name: getattr(options, name) for name in ("profile", *SETTINGS, "push_to_hub")}
     settings = resolve("05_accelerate_loop", **given, train_splits=options.train_splits and tuple(options.train_splits))
     check_access(settings)
     accelerator = new_accelerator(settings.seed, options.cpu, options.mixed_precision)
+    settings = replace(settings, hub_model_id=settings.hub_model_id or Path(settings.output_dir).name)
     if settings.push_to_hub and accelerator.is_main_process:
-        settings = replace(settings, hub_model_id=hub.repository(settings.hub_model_id or Path(settings.output_dir).name))
+        settings = replace(settings, hub_model_id=hub.create_repository(settings.hub_model_id))
     tokenizer = AutoTokenizer.from_pretrained(settings.checkpoint)
-    model = AutoModelForMaskedLM.from_pretrained(settings.checkpoint)
-    validation.masked_lm(tokenizer, model, settings.chunk_size)
+    model = AutoModelForMaskedLM.from_pretrained(settings.checkpoint, dtype=torch.float32)
+    pretrained.check_masked_lm(tokenizer, model, settings.chunk_size)
     if options.no_dropout:
         set_dropout(model, 0.0)
-    with accelerator.main_process_first():  # the others then find its work in the cache
-        train_rows, eval_rows = data.masked_rows(tokenizer, settings, options.whole_words)
-    return prepare(accelerator, model, train_rows, eval_rows, settings, options.warmup_steps), tokenizer, settings
+    column, limits = settings.text_column, (settings.max_train_samples, settings.max_eval_samples)
+    with accelerator.local_main_process_first():  # the others of this machine then read its results from the cache
+        texts = data.read_texts(settings.dataset, column, settings.train_splits, accelerator.print)
+        rows = data.masked_rows(
+            texts, tokenizer, settings.chunk_size, limits, column, settings.seed, options.whole_words, accelerator.print
+        )
+    return prepare(accelerator, model, *rows, settings, options.warmup_steps), tokenizer, settings
 
 
 def begin(run: Run, folder: Path, checkpoint: str | None) -> None:
-    """Takes the run to the step of a checkpoint ("" for the latest in the folder), or evaluates it as it is before step 1.
+    """Load a checkpoint ("" for the latest in the folder) into the run, or without one evaluate the model before step 1.
 
-    Raises FileExistsError if the folder holds a training that was stopped, and nobody asked to go on with it.
+    Raises:
+        FileExistsError: There is a stopped training in the folder, and no checkpoint is to be loaded.
     """
     if checkpoint is not None:
         return loop.resume(run, ROOT / Path(checkpoint).expanduser() if checkpoint else folder)
@@ -84,31 +91,30 @@ def begin(run: Run, folder: Path, checkpoint: str | None) -> None:
     loop.record(run)
 
 
-def share(run: Run, tokenizer, settings: Settings, uploads: list) -> None:
-    """Saves the model as it stands and, if wanted, starts to push it; an upload still under way is left in peace."""
-    folder, name = Path(settings.output_dir) / "model", settings.hub_model_id or Path(settings.output_dir).name
-    card = hub.model_card(name, run.history, run.plan)
-    written = hub.save_model(run.accelerator, run.model, tokenizer, folder, card, busy=uploads[-1] if uploads else None)
-    if written and settings.push_to_hub:
-        uploads.append(hub.push(folder, name, f"Step {run.step} of {run.steps}"))
-
-
 def main(arguments: list[str] | None = None) -> Run:
-    """Trains as the command line says; what the user can mend is told in one sentence before the first step."""
+    """Train as the command line says; mistakes of the user end the program with one sentence before the first step."""
     options = parse(arguments)
     try:
         run, tokenizer, settings = set_up(options)
-        folder, uploads = Path(settings.output_dir) / "checkpoints", []
-        begin(run, folder, options.resume)
-    except (KeyError, OSError, ValueError) as error:
+        out = Path(settings.output_dir)
+        begin(run, out / "checkpoints", options.resume)
+    except (OSError, ValueError) as error:
         raise SystemExit(f"error: {error}") from None
+    uploads = hub.Uploads(out / "model", settings.hub_model_id)
 
-    def share_so_far():
-        if settings.push_to_hub and run.step < run.steps:
-            share(run, tokenizer, settings, uploads)
+    def save() -> None:
+        card = hub.model_card(settings.hub_model_id, run.history, run.plan)
+        hub.save_model(run.accelerator, run.model, tokenizer, uploads.folder, card)
+        if settings.push_to_hub and run.accelerator.is_main_process:
+            uploads.start(f"Step {run.step} of {run.steps}")
 
-    loop.train(run, folder, options.save_every, each_epoch=share_so_far)
-    futures.wait(uploads)  # one that failed is made good by the last, which brings all
-    share(run, tokenizer, settings, uploads)
-    hub.wait(uploads)
+    def save_so_far() -> None:
+        [busy] = broadcast_object_list([uploads.busy])  # only the main process uploads, and all must save together
+        if settings.push_to_hub and run.step < run.steps and not busy:
+            save()
+
+    loop.train(run, out / "checkpoints", options.save_every, each_epoch=save_so_far)
+    uploads.finish()  # if it fails, the last one will bring all files
+    save()
+    uploads.wait()
     return run

@@ -1,92 +1,193 @@
-"""Texts to rows that a masked language model trains on: held out by text, chunked, masked reproducibly."""
+"""The data of masked language modelling: load texts, hold some out, cut chunks, mask them from a seed."""
 
+import copy
 import math
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from datasets import Dataset, DatasetDict, concatenate_datasets, load_dataset
 from transformers import DataCollatorForLanguageModeling
 
 from helpers import chunking, validation
-from helpers.masking import WholeWordCollator, freeze_masks
-from helpers.settings import Settings
+from helpers.i18n import say
+from helpers.masking import LONGEST_WORD, WholeWordCollator, freeze_masks, in_long_words
+
+Report = Callable[[str], object]  # takes a line for the user, as print does
 
 HELD_OUT = 0.2  # share of the texts
+SPARE = 1.5  # times as many texts as a number of chunks needs by the length of the first hundred, which is only an estimate
 
 
-def read_texts(settings: Settings):
-    """Texts to train on and others to evaluate on, as a `DatasetDict` with ``train`` and ``test``.
+def read_texts(dataset: Sequence[str], column: str, splits: Sequence[str], report: Report = print) -> DatasetDict:
+    """Load texts and hold some of them out.
+
+    Args:
+        dataset: Arguments of `load_dataset`.
+        column: Name of the column with the texts.
+        splits: Splits to join, where the data set has them.
+        report: Called with a line if texts are dropped.
+
+    Returns:
+        Texts to train on as ``train``, and others to evaluate on as ``test``.
 
     Raises:
-        KeyError: A split or the text column is missing.
-        ValueError: A split has fewer than two rows, or a row without a text.
+        ValueError: A split or the column is missing, a split has fewer than two rows, or a row has no text.
     """
-    from datasets import concatenate_datasets, load_dataset
-
-    corpus, column = load_dataset(*settings.dataset), settings.text_column
-    chosen = [split for split in settings.train_splits if split in corpus] or settings.train_splits
+    corpus = load_dataset(*dataset)
+    chosen = [split for split in splits if split in corpus] or splits
     validation.corpus(corpus, column, chosen)
-    splits = [corpus[split].select_columns(column) for split in chosen]
-    written = concatenate_datasets(splits).filter(lambda text: text.strip() != "", input_columns=column)
-    return written.train_test_split(test_size=HELD_OUT, seed=0)  # whatever the seed, the test is the same
+    joined = concatenate_datasets([corpus[split].select_columns(column) for split in chosen])
+    return hold_out(drop_repeats(joined, column, report))
 
 
-def to_chunks(texts, tokenizer, settings: Settings, limit: int | None, whole_words: bool = False):
-    """Tokenizes texts, joins them and cuts chunks, at most `limit`, with the columns that the masking needs.
+def drop_repeats(texts: Dataset, column: str = "text", report: Report = print) -> Dataset:
+    """Drop blank texts and all but the first of equal ones, so that no text is both trained on and held out.
+
+    Args:
+        texts: Rows with a string in the column.
+        column: Name of the column with the texts.
+        report: Called with a line that says how many are dropped, if any.
+    """
+    first: dict[bytes, int] = {}  # digest of a text: its first row
+    for row, text in enumerate(text for batch in texts.select_columns(column).iter(1000) for text in batch[column]):
+        if text.strip():
+            first.setdefault(blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest(), row)
+    if dropped := len(texts) - len(first):
+        report(
+            say("{dropped:,} of {rows:,} texts are blank or repeat an earlier one; they are left out.", dropped=dropped, rows=len(texts))
+        )
+    return texts.select([*first.values()])
+
+
+def hold_out(texts: Dataset) -> DatasetDict:
+    """Split whole texts into ``train`` and ``test``, a fifth of them; the same ones whatever the seed of a training."""
+    return texts.train_test_split(test_size=HELD_OUT, seed=0)
+
+
+def enough(texts: Dataset, tokenizer, chunk_size: int, limit: int | None, column: str = "text") -> Dataset:
+    """Return only as many of the first texts as `limit` chunks need, judged by the length of a hundred; all if there is no limit."""
+    if limit is None:
+        return texts
+    lengths = [len(ids) for ids in tokenizer(texts[:100][column], verbose=False)["input_ids"]]
+    return texts.select(range(min(len(texts), math.ceil(SPARE * limit * chunk_size / np.mean(lengths)) + 1)))
+
+
+def to_chunks(
+    texts: Dataset,
+    tokenizer,
+    chunk_size: int,
+    limit: int | None = None,
+    column: str = "text",
+    whole_words: bool = False,
+    report: Report = print,
+) -> Dataset:
+    """Tokenize texts, join them and cut chunks.
+
+    Args:
+        texts: Rows with a string in the column.
+        tokenizer: A fast tokenizer.
+        chunk_size: Tokens in a chunk.
+        limit: Chunks to return at most.
+        column: Name of the column with the texts.
+        whole_words: Keep the word ids for `WholeWordCollator`.
+        report: Called with a line if many tokens lie in no word that could be masked whole.
+
+    Returns:
+        Chunks with the columns that `masking_collator` takes: ``input_ids``, and ``word_ids`` or ``attention_mask``.
 
     Raises:
         ValueError: The texts are shorter than one chunk, a row has no text, or the tokenizer is slow.
     """
-    column, size = settings.text_column, settings.chunk_size
-    if limit:  # take only as many texts as so many chunks may need, by the length of the first hundred
-        length = np.mean([len(tokenizer.tokenize(text or "")) + 2 for text in texts[:100][column]])
-        texts = texts.select(range(min(len(texts), math.ceil(1.5 * limit * size / length) + 1)))
-    chunks = texts.map(chunking.text_to_chunks(tokenizer, size, column), batched=True, remove_columns=[column])
-    validation.chunks(chunks, size)
+    texts = enough(texts, tokenizer, chunk_size, limit, column)
+    chunks = texts.map(chunking.text_to_chunks(tokenizer, chunk_size, column), batched=True, remove_columns=texts.column_names)
+    validation.chunks(chunks, chunk_size)
     chunks = chunks.select_columns(["input_ids", "word_ids" if whole_words else "attention_mask"])
-    return chunks.select(range(min(len(chunks), limit or len(chunks))))
+    chunks = chunks.select(range(min(len(chunks), limit or len(chunks))))
+    if whole_words:
+        words = (torch.as_tensor(batch["word_ids"]) for batch in chunks.with_format("numpy").iter(1000))
+        share = sum(in_long_words(batch).sum().item() for batch in words) / (len(chunks) * chunk_size)
+        if share > 0.01:
+            report(
+                say(
+                    "{share:.0%} of the tokens lie in words of more than {longest} tokens, such as text without spaces, and are masked "
+                    "one by one; a tokenizer that splits them, as that of google-bert/bert-base-multilingual-cased does, has words there.",
+                    share=share,
+                    longest=LONGEST_WORD,
+                )
+            )
+    return chunks
 
 
-def masking_collator(tokenizer, whole_words: bool = False, seed: int = 0):
-    """Masks 20% of the words, or 15% of the tokens as BERT does."""
+def fingerprint(*parts: Dataset) -> str:
+    """Return 16 digits that tell data sets of token ids from others of the same name."""
+    digest = blake2b(digest_size=8)
+    for rows in parts:
+        for table in rows.with_format("arrow").iter(1000):
+            for column in table.columns:
+                digest.update(column.combine_chunks().flatten().to_numpy().astype(np.int64))
+    return digest.hexdigest()
+
+
+def masking_collator(tokenizer, whole_words: bool = False, seed: int = 0) -> WholeWordCollator | DataCollatorForLanguageModeling:
+    """Return a collator that masks 20% of the words, or 15% of the tokens as BERT does."""
     if whole_words:
         return WholeWordCollator(tokenizer, probability=0.2, seed=seed)
     return DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15, seed=seed)
 
 
-def mixed(*numbers: int) -> int:
-    """One seed from several numbers, so that neighbours (epoch 1 row 2, epoch 2 row 1) share nothing."""
+def mix_seeds(*numbers: int) -> int:
+    """Return one seed for several numbers, so that neighbours (epoch 1 row 2, epoch 2 row 1) share nothing."""
     return int(np.random.SeedSequence(numbers).generate_state(1)[0]) // 2
 
 
-class MaskedChunks(Dataset):
-    """Chunks whose masks follow from seed, epoch and row: whoever asks, in whatever order, gets the same.
+class MaskedChunks(torch.utils.data.Dataset):
+    """Chunks whose masks follow from seed, epoch and row alone, in whatever order and process they are read.
 
     Args:
         chunks: Rows for the collator, all of one length.
-        collator: Masks a list of rows, with random numbers from its ``generator``.
+        collator: Masks a list of rows with random numbers from its ``generator``; a copy of it is used.
         seed: Decides the masks.
     """
 
-    def __init__(self, chunks, collator, seed: int):
-        self.chunks, self.collator, self.seed, self.epoch = chunks, collator, seed, 0
-        collator.seed = None  # with one, transformers' collator may put a generator of its own in place of ours
+    def __init__(self, chunks: Dataset, collator, seed: int):
+        self.chunks, self.collator, self.seed, self.epoch = chunks, copy.copy(collator), seed, 0
+        self.collator.seed = None  # with one, the library's collator may put a generator of its own in place of ours
 
     def set_epoch(self, epoch: int) -> None:
+        """Choose the masks of an epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
         return len(self.chunks)
 
     def __getitem__(self, row: int) -> dict[str, torch.Tensor]:
-        self.collator.generator = torch.Generator().manual_seed(mixed(self.seed, self.epoch, row))
+        self.collator.generator = torch.Generator().manual_seed(mix_seeds(self.seed, self.epoch, row))
         return {name: tensor[0] for name, tensor in self.collator([self.chunks[row]]).items()}
 
 
-def masked_rows(tokenizer, settings: Settings, whole_words: bool = False) -> tuple[MaskedChunks, object]:
-    """Chunks to train on, masked anew in each epoch, and chunks to evaluate on, masked once and for all."""
-    texts = read_texts(settings)
-    train_chunks = to_chunks(texts["train"], tokenizer, settings, settings.max_train_samples, whole_words)
-    eval_chunks = to_chunks(texts["test"], tokenizer, settings, settings.max_eval_samples, whole_words)
-    frozen = freeze_masks(eval_chunks, masking_collator(tokenizer, whole_words))
-    return MaskedChunks(train_chunks, masking_collator(tokenizer, whole_words), settings.seed), frozen.with_format("torch")
+def masked_rows(
+    texts: DatasetDict,
+    tokenizer,
+    chunk_size: int,
+    limits: tuple[int | None, int | None] = (None, None),
+    column: str = "text",
+    seed: int = 42,
+    whole_words: bool = False,
+    report: Report = print,
+) -> tuple[MaskedChunks, Dataset]:
+    """Return chunks to train on, masked anew in each epoch, and chunks to evaluate on, masked once and for all.
+
+    Args:
+        texts: ``train`` and ``test``, as `read_texts` returns them.
+        tokenizer, chunk_size, column, whole_words, report: As for `to_chunks`.
+        limits: Chunks to train and to evaluate on at most.
+        seed: Decides the masks of the training; those of the evaluation are always the same.
+    """
+    train, test = (
+        to_chunks(texts[split], tokenizer, chunk_size, limit, column, whole_words, report)
+        for split, limit in zip(("train", "test"), limits)
+    )
+    frozen = freeze_masks(test, masking_collator(tokenizer, whole_words)).with_format("torch")
+    return MaskedChunks(train, masking_collator(tokenizer, whole_words), seed), frozen

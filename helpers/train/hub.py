@@ -1,6 +1,6 @@
-"""What a training gives away: the model with its tokenizer and card, in a folder and on the Hub."""
+"""The trained model with tokenizer and card, saved to a folder and uploaded to the Hub."""
 
-from concurrent.futures import Future
+from concurrent import futures
 from pathlib import Path
 
 from accelerate import Accelerator
@@ -10,28 +10,22 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from helpers.i18n import say
 
 
-def save_model(accelerator: Accelerator, model, tokenizer, folder: str | Path, card: str, busy: Future | None = None) -> bool:
-    """Saves model, tokenizer and card for ``from_pretrained``; every process calls it, the main one writes.
+def save_model(accelerator: Accelerator, model, tokenizer, folder: str | Path, card: str) -> None:
+    """Save model, tokenizer and card for ``from_pretrained``; every process calls it, the main one writes.
 
     Args:
         accelerator: Has prepared the model.
         model: As prepared; it is unwrapped here.
         tokenizer: Of the model.
-        folder: Where to write; what lies there is replaced.
+        folder: Files of the same names there are replaced.
         card: Text of README.md.
-        busy: An upload from the same folder; while it is under way, the files are left in peace.
-
-    Returns:
-        Whether this process has written.
     """
+    weights = accelerator.get_state_dict(model)  # where each process holds a part, all of them are needed
+    if accelerator.is_main_process:
+        accelerator.unwrap_model(model).save_pretrained(folder, state_dict=weights)
+        tokenizer.save_pretrained(folder)
+        (Path(folder) / "README.md").write_text(card, encoding="utf-8")
     accelerator.wait_for_everyone()
-    weights = accelerator.get_state_dict(model)  # where processes hold a part each, all are needed for it
-    if not accelerator.is_main_process or (busy and not busy.done()):
-        return False
-    accelerator.unwrap_model(model).save_pretrained(folder, state_dict=weights)
-    tokenizer.save_pretrained(folder)
-    (Path(folder) / "README.md").write_text(card, encoding="utf-8")
-    return True
 
 
 CARD = """---
@@ -68,14 +62,14 @@ It depends on masks and vocabulary, so compare it within this table alone.
 
 
 def model_card(title: str, history: list[dict], plan: dict) -> str:
-    """The text of a model card, in Markdown under YAML metadata.
+    """Return the text of a model card, in Markdown under YAML metadata.
 
     Args:
         title: Hub id or name of the model.
         history: Rows with ``epoch``, ``step``, ``perplexity`` and ``tokens``.
-        plan: What the training was: ``checkpoint``, ``dataset``, ``chunks``, ``chunk_size`` and so on.
+        plan: ``checkpoint``, ``dataset``, ``chunks``, ``chunk_size`` and the other numbers that decided the training.
     """
-    known = {"base_model": plan["checkpoint"], "datasets": plan["dataset"]}  # the Hub takes ids here, and nobody else has our folders
+    known = {"base_model": plan["checkpoint"], "datasets": plan["dataset"]}  # ids of the Hub alone, not folders
     return CARD.format(
         metadata="".join(f"{name}: {value}\n" for name, value in known.items() if "/" in value),
         title=title,
@@ -86,8 +80,8 @@ def model_card(title: str, history: list[dict], plan: dict) -> str:
     )
 
 
-def repository(name: str) -> str:
-    """Makes sure, before a training, that there is a repository to push to, and returns its full id.
+def create_repository(name: str) -> str:
+    """Make sure, before a training, that there is a repository to push to, and return its full id.
 
     Raises:
         PermissionError: No token, or one that the Hub does not know.
@@ -120,21 +114,42 @@ def repository(name: str) -> str:
         ) from None
 
 
-def push(folder: str | Path, repo_id: str, message: str) -> Future:
-    """Starts uploading a folder and returns at once; the future's ``result()`` waits for the end."""
-    return upload_folder(repo_id=repo_id, folder_path=folder, commit_message=message, run_as_future=True)
+class Uploads:
+    """Uploads of one folder to the Hub, in the background; each brings all files, so the last one is enough.
 
-
-def wait(uploads: list[Future]) -> None:
-    """Waits for the last of these uploads, if there is one.
-
-    Raises:
-        OSError: It failed.
+    Args:
+        folder: The folder to upload.
+        repo_id: The repository, as `create_repository` returns it.
     """
-    for upload in uploads[-1:]:
+
+    def __init__(self, folder: str | Path, repo_id: str):
+        self.folder, self.repo_id = folder, repo_id
+        self.last: futures.Future | None = None
+
+    @property
+    def busy(self) -> bool:
+        """An upload is under way, and the files should not be changed."""
+        return self.last is not None and not self.last.done()
+
+    def start(self, message: str) -> None:
+        """Start an upload and return at once."""
+        self.last = upload_folder(repo_id=self.repo_id, folder_path=self.folder, commit_message=message, run_as_future=True)
+
+    def finish(self) -> None:
+        """Wait until no upload is under way, whether it succeeds or fails."""
+        if self.last is not None:
+            futures.wait([self.last])
+
+    def wait(self) -> None:
+        """Wait for the last upload.
+
+        Raises:
+            OSError: It failed.
+        """
         try:
-            upload.result()
-        except Exception as error:  # whatever the network or the Hub can think of
+            if self.last is not None:
+                self.last.result()
+        except Exception as error:  # those of network and Hub have no base class of their own
             raise OSError(
                 say("The upload failed ({error}); the model lies under output_dir: push it later by 'hf upload'.", error=error)
             ) from error

@@ -9,6 +9,7 @@ ends, resumed, at the weights that it would have had; and without dropout, so do
 
 from collections.abc import Callable, Iterator
 from itertools import islice
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -22,32 +23,32 @@ from helpers import metrics
 from helpers.i18n import say
 from helpers.masking import IGNORE_INDEX
 from helpers.train import checkpoints
-from helpers.train.data import mixed
+from helpers.train.data import mix_seeds
 from helpers.train.setup import Run
 
 MAX_NORM = 1.0  # of all gradients together, as in Trainer
 
 
 def token_losses(model, batch: dict) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross-entropy in nats at every masked token, zero elsewhere, and where it was asked: both ``(batch, sequence)``."""
-    asked = batch["labels"] != IGNORE_INDEX
-    logits = model(**batch).logits[0].float()  # (asked, vocabulary), thanks to skip_unlabelled_logits
-    found = F.cross_entropy(logits, batch["labels"][asked], reduction="none")
-    return torch.zeros(asked.shape, device=found.device).masked_scatter(asked, found), asked
+    """Return the cross-entropy in nats at labelled tokens, 0 elsewhere, and where they are: both ``(batch, sequence)``."""
+    labelled = batch["labels"] != IGNORE_INDEX
+    logits = model(**batch).logits[0].float()  # (labelled, vocabulary), thanks to skip_unlabelled_logits
+    losses = F.cross_entropy(logits, batch["labels"][labelled], reduction="none")
+    return torch.zeros(labelled.shape, device=losses.device).masked_scatter(labelled, losses), labelled
 
 
 def backward(accelerator: Accelerator, model, batch: dict) -> float:
-    """Gradients of the mean loss over the masked tokens of all processes; returns that loss."""
-    found, asked = token_losses(model, batch)
-    total, count = accelerator.reduce(torch.stack([found.detach().sum(), asked.sum().float()]))  # sums over the processes
+    """Compute the gradients of the mean loss over the labelled tokens of all processes, and return that loss."""
+    losses, labelled = token_losses(model, batch)
+    total, count = accelerator.reduce(torch.stack([losses.detach().sum(), labelled.sum().float()]))  # sums over the processes
     count = count.clamp(min=1)
-    accelerator.backward(found.sum() / count * accelerator.num_processes)  # gradients are averaged, and we want their sum
+    accelerator.backward(losses.sum() / count * accelerator.num_processes)  # gradients are averaged, and we want their sum
     return (total / count).item()
 
 
 def train_step(run: Run, batch: dict) -> float:
-    """One step of the optimiser; returns the loss before it."""
-    set_seed(mixed(run.plan["seed"], run.step), device_specific=True)  # dropout: another one in each process
+    """Take one step of the optimiser, and return the loss before it."""
+    set_seed(mix_seeds(run.plan["seed"], run.step), device_specific=True)  # dropout: another one in each process
     loss = backward(run.accelerator, run.model, batch)
     run.accelerator.clip_grad_norm_(run.model.parameters(), MAX_NORM)
     run.optimizer.step()
@@ -58,12 +59,12 @@ def train_step(run: Run, batch: dict) -> float:
 
 
 class Evaluation(NamedTuple):
-    """Of all rows, each counted once.
+    """Result of an evaluation that counts each row once.
 
     Attributes:
-        loss: Mean over the masked tokens, in nats.
-        tokens: Masked tokens.
-        batch_means: Mean of the batches' means, for comparison: it gives batches with few masked tokens too much say.
+        loss: Mean over the labelled tokens, in nats.
+        tokens: Labelled tokens.
+        batch_means: Mean of the batches' means, for comparison: it gives tokens in batches with few of them more weight.
     """
 
     loss: float
@@ -73,12 +74,16 @@ class Evaluation(NamedTuple):
 
 @torch.no_grad()
 def evaluate(accelerator: Accelerator, model, batches: DataLoader) -> Evaluation:
-    """Evaluates on frozen masks, each process on its share; all return the same. ValueError if no token is masked."""
+    """Evaluate on frozen masks, each process on its share of the rows; all return the same.
+
+    Raises:
+        ValueError: No token is labelled.
+    """
     model.eval()
     sums = []
     for batch in batches:
-        found, asked = token_losses(model, batch)
-        rows = torch.stack([found.sum(dim=1), asked.sum(dim=1)], dim=1)  # (rows, 2): loss and masked tokens of each
+        losses, labelled = token_losses(model, batch)
+        rows = torch.stack([losses.sum(dim=1), labelled.sum(dim=1)], dim=1)  # (rows, 2): loss and labelled tokens of each
         sums.append(accelerator.gather_for_metrics(rows).double().sum(dim=0))  # leaves out rows that only filled a batch up
     model.train()
     total, tokens = torch.stack(sums).sum(dim=0).tolist()
@@ -89,7 +94,7 @@ def evaluate(accelerator: Accelerator, model, batches: DataLoader) -> Evaluation
 
 
 def remaining_batches(run: Run, until: int) -> Iterator[dict]:
-    """The batches from where the run stands, epoch after epoch: a new order and new masks in each."""
+    """Yield the batches from the run's step to `until`, epoch after epoch, each with an order and masks of its own."""
     while run.step < until:
         epoch, done = divmod(run.step, len(run.train_batches))
         rest = skip_first_batches(run.train_batches, done)
@@ -98,14 +103,24 @@ def remaining_batches(run: Run, until: int) -> Iterator[dict]:
         yield from islice(rest, until - run.step)
 
 
-def train(run: Run, folder=None, save_every: int = 0, until: int | None = None, each_epoch: Callable[[], None] | None = None) -> None:
-    """Trains from where the run stands to its end, or to the step `until`, and evaluates after each epoch.
+def train(
+    run: Run,
+    folder: str | Path | None = None,
+    save_every: int = 0,
+    until: int | None = None,
+    each_epoch: Callable[[], None] | None = None,
+) -> None:
+    """Train from the run's step to its last, or to the step `until`, and evaluate after each epoch.
 
-    Checkpoints are written into `folder`, if given, after each epoch and every `save_every` steps;
-    `each_epoch` is called after each epoch.
+    Args:
+        run: As `setup.prepare` returns it.
+        folder: For a checkpoint after each epoch and every `save_every` steps; none are saved without it.
+        save_every: Steps.
+        until: Steps.
+        each_epoch: Called after each epoch.
     """
     batches = remaining_batches(run, run.steps if until is None else until)
-    quiet = {} if run.accelerator.is_main_process else {"disable": True}  # TQDM_DISABLE holds where nothing is said
+    quiet = {} if run.accelerator.is_main_process else {"disable": True}  # where it is not given, TQDM_DISABLE decides
     for batch in tqdm(batches, total=run.steps, initial=run.step, mininterval=0.5, **quiet):
         run.losses.append(train_step(run, batch))
         epoch_ends = run.step % len(run.train_batches) == 0 or run.step == run.steps
@@ -118,14 +133,14 @@ def train(run: Run, folder=None, save_every: int = 0, until: int | None = None, 
 
 
 def record(run: Run) -> None:
-    """Evaluates the model as it stands and adds a row to the history."""
+    """Evaluate the model and add a row to the history."""
     loss, tokens, batch_means = evaluate(run.accelerator, run.model, run.eval_batches)
     row = {"step": run.step, "epoch": run.step / len(run.train_batches), "perplexity": metrics.as_perplexity(loss), "tokens": tokens}
     run.history.append(row | {"batch_means": metrics.as_perplexity(batch_means)})
     run.accelerator.print("epoch {epoch:.3g}: perplexity {perplexity:.2f} on {tokens:,} masked tokens".format(**row))
 
 
-def resume(run: Run, folder) -> None:
-    """Takes a run to where a checkpoint stands; `folder` is one, or holds some, of which the latest is taken."""
+def resume(run: Run, folder: str | Path) -> None:
+    """Load a checkpoint into the run: `folder` itself, or the latest in it."""
     notes = checkpoints.load(run.accelerator, folder, run.plan)
     run.step, run.history = notes["step"], notes["history"]

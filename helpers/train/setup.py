@@ -1,4 +1,4 @@
-"""All that belongs to one training: accelerator, model, optimiser, schedule, batches, and the plan that decides its outcome."""
+"""Set up a training: accelerator, model, optimiser, schedule, batches, and the plan that decides its outcome."""
 
 import math
 import os
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration
 from accelerate.state import AcceleratorState, GradientState
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from transformers import get_scheduler
 
 from helpers.i18n import say
@@ -15,17 +15,18 @@ from helpers.labelled_logits import skip_unlabelled_logits
 from helpers.paths import display_name
 from helpers.precision import autocast_dtype, default_device
 from helpers.settings import Settings
+from helpers.train.data import MaskedChunks, fingerprint
 
 
 @dataclass
 class Run:
-    """One training, as far as it has come.
+    """A training in progress.
 
     Attributes:
-        plan: What decides the outcome: ``seed``, ``steps``, ``batch_size`` and so on.
+        plan: Numbers and names that decide the outcome: ``seed``, ``steps``, ``batch_size`` and so on.
         step: Optimiser steps done.
-        losses: Of the steps that this process has done, over the masked tokens of all processes.
-        history: Evaluations, one row each: ``step``, ``epoch``, ``perplexity``, ``batch_means``, ``tokens``.
+        losses: Loss of each step since the run was made, over the masked tokens of all processes.
+        history: A row for each evaluation: ``step``, ``epoch``, ``perplexity``, ``batch_means``, ``tokens``.
     """
 
     accelerator: Accelerator
@@ -46,7 +47,7 @@ class Run:
 
 
 def new_accelerator(seed: int, cpu: bool | None = None, mixed_precision: str | None = None) -> Accelerator:
-    """An accelerator whose batches are shared out among the processes, in an order that follows from the seed.
+    """Return an accelerator that shares batches out among the processes, in an order that follows from the seed.
 
     `cpu` and `mixed_precision` ("no" or "bf16") suit the hardware if not given.
 
@@ -62,54 +63,56 @@ def new_accelerator(seed: int, cpu: bool | None = None, mixed_precision: str | N
 
 
 def forget_accelerator() -> None:
-    """Lets the next accelerator of this process differ from the last, in precision say, and `notebook_launcher` start others.
+    """Clear what Accelerate keeps, so that the next accelerator may have another precision and `notebook_launcher` may start processes.
 
-    A script makes one accelerator and needs nothing of the kind; a notebook makes several, and Accelerate has no public call for it.
+    Only a notebook, which makes several accelerators, needs this; Accelerate has no public call for it.
     """
     AcceleratorState._reset_state(reset_partial_state=True)
     GradientState._reset_state()
 
 
 def check_processes(cpu: bool) -> None:
-    """Whether a launcher has started no more processes than this machine has cores or GPUs.
+    """Raise an error if a launcher has started more processes than this machine has cores or GPUs.
 
     Raises:
-        ValueError: It has started more.
+        ValueError: It has.
     """
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    there, what = (os.cpu_count(), say("CPU cores")) if cpu else (max(torch.cuda.device_count(), 1), say("GPUs"))
-    if processes > there:
+    available, what = (os.cpu_count(), say("CPU cores")) if cpu else (max(torch.cuda.device_count(), 1), say("GPUs"))
+    if processes > available:
         raise ValueError(
             say(
-                "{processes} processes were launched on a machine with {there} {what}: lower --num_processes to {there}.",
+                "{processes} processes were launched on a machine with {available} {what}: lower --num_processes to {available}.",
                 processes=processes,
-                there=there,
+                available=available,
                 what=what,
             )
         )
 
 
-def prepare(accelerator: Accelerator, model, train_rows: Dataset, eval_rows, settings: Settings, warmup_steps: int = 0) -> Run:
-    """Makes batches, optimiser and schedule, and hands them to Accelerate together with the model.
+def prepare(accelerator: Accelerator, model, train_rows: MaskedChunks, eval_rows, settings: Settings, warmup_steps: int = 0) -> Run:
+    """Make batches, optimiser and schedule, and prepare them and the model for the accelerator.
 
-    `train_rows` are `corpus.MaskedChunks`, `eval_rows` frozen ones. The batch size is that of all processes together.
-    Raises ValueError if they cannot share it evenly.
+    The rows are those of `data.masked_rows`. The batch size is that of all processes together.
+
+    Raises:
+        ValueError: The processes cannot share it evenly.
     """
     batch_size, processes = min(settings.batch_size, len(train_rows)), accelerator.num_processes
     if batch_size % processes:
         raise ValueError(say("{n} processes cannot share batches of {rows} rows: take a multiple.", n=processes, rows=batch_size))
     skip_unlabelled_logits(model.train())  # from_pretrained leaves dropout off
-    train_batches = DataLoader(train_rows, batch_size, shuffle=True, drop_last=True)  # a rest could not be shared; next epoch has another
+    train_batches = DataLoader(train_rows, batch_size, shuffle=True, drop_last=True)  # a smaller batch cannot be shared
     eval_batches = DataLoader(eval_rows, batch_size)
     steps = math.ceil(settings.num_train_epochs * len(train_batches))
     optimizer = torch.optim.AdamW(with_and_without_decay(model, settings.weight_decay), lr=settings.learning_rate, fused=True)
     scheduler = get_scheduler("linear", optimizer, warmup_steps, steps)
     prepared = accelerator.prepare(model, optimizer, scheduler, train_batches, eval_batches)
-    return Run(accelerator, *prepared, plan_of(settings, model, train_rows, steps, warmup_steps))
+    return Run(accelerator, *prepared, plan_of(settings, model, train_rows, eval_rows, steps, warmup_steps))
 
 
 def set_dropout(model, p: float):
-    """Gives all dropout layers the probability `p`, 0 for none, and returns the model."""
+    """Set the probability of all dropout layers, 0 for none, and return the model."""
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = p
@@ -117,16 +120,23 @@ def set_dropout(model, p: float):
 
 
 def with_and_without_decay(model, weight_decay: float) -> list[dict]:
-    """Parameter groups: weight decay for matrices, none for biases and normalisation."""
+    """Return parameter groups: weight decay for matrices, none for biases and normalisation."""
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim < 2]
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
 
 
-def plan_of(settings: Settings, model, train_rows: Dataset, steps: int, warmup_steps: int) -> dict:
-    """What decides the outcome of a training, by name."""
+def plan_of(settings: Settings, model, train_rows: MaskedChunks, eval_rows, steps: int, warmup_steps: int) -> dict:
+    """Return what decides the outcome of a training, by name."""
     names = ("seed", "num_train_epochs", "batch_size", "learning_rate", "weight_decay", "chunk_size")
-    places = {"checkpoint": display_name(settings.checkpoint), "dataset": display_name(settings.dataset[0])}
-    dropout = max((module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)), default=0.0)
-    rest = {"chunks": len(train_rows), "masks": type(train_rows.collator).__name__, "warmup_steps": warmup_steps, "steps": steps}
-    return places | {name: getattr(settings, name) for name in names} | rest | {"dropout": dropout}
+    return {
+        "checkpoint": display_name(settings.checkpoint),
+        "dataset": display_name(settings.dataset[0]),
+        **{name: getattr(settings, name) for name in names},
+        "chunks": len(train_rows),
+        "fingerprint": fingerprint(train_rows.chunks, eval_rows),  # of the chunks, which another folder of that name would not have
+        "masks": type(train_rows.collator).__name__,
+        "warmup_steps": warmup_steps,
+        "steps": steps,
+        "dropout": max((module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)), default=0.0),
+    }

@@ -3,7 +3,7 @@
     python -m lab.studies.adaptation            # needs ../shared/data; `make study` skips, saying so, without it
 
 From the bundled checkpoint, five seeds train on film reviews and, as the control, as long on encyclopaedia and
-novels. Both are asked the same frozen masks over held-out reviews. Leaves lab/studies/adaptation.json and lab/studies/adaptation.png.
+novels. Both are evaluated on the same masked tokens of held-out reviews. Leaves lab/studies/adaptation.json and lab/studies/adaptation.png.
 """
 
 import json
@@ -20,11 +20,11 @@ from tqdm.auto import tqdm
 from transformers import AutoModelForMaskedLM, AutoTokenizer, DataCollatorForLanguageModeling, default_data_collator, set_seed
 
 from helpers.access import cache_by_content
-from helpers.chunking import chunk, tokenizing
 from helpers.labelled_logits import skip_unlabelled_logits
 from helpers.masking import IGNORE_INDEX, freeze_masks
 from helpers.paths import ROOT
 from helpers.precision import autocast_dtype, default_device
+from helpers.train import data
 from lab.pretraining.prepare import documents
 
 SHARED = ROOT.parent / "shared" / "data"
@@ -56,13 +56,9 @@ def texts_of(folder: Path) -> dict[str, list[str]]:
 
 
 def chunks_of(tokenizer, texts: list[str], count: int | None, seed: int) -> Dataset:
-    """Shuffled texts as chunks, at most `count` of them."""
+    """Return shuffled texts as chunks, at most `count` of them."""
     rows = Dataset.from_dict({"text": texts}).shuffle(seed=seed)
-    if count is not None:
-        rows = rows.select(range(min(len(rows), 2 * count)))
-    tokenized = rows.map(tokenizing(tokenizer), batched=True, remove_columns="text").remove_columns("word_ids")
-    pieces = tokenized.map(lambda batch: chunk(batch, LENGTH), batched=True).shuffle(seed=seed)
-    return pieces if count is None else pieces.select(range(count))
+    return data.to_chunks(rows, tokenizer, LENGTH, count).shuffle(seed=seed)
 
 
 def frozen_reviews(tokenizer, texts: list[str]) -> Dataset:
@@ -94,15 +90,15 @@ def train(model, pieces: Dataset, collator, seed: int, epochs: int = EPOCHS, rat
 def losses_by_review(model, reviews: Dataset) -> np.ndarray:
     """Sum of losses and number of masked tokens of each review, ``(reviews, 2)``."""
     model.eval()
-    found = []
+    sums = []
     for batch in DataLoader(reviews, batch_size=32, collate_fn=default_data_collator):
         batch = {name: tensor.to(model.device) for name, tensor in batch.items()}
-        asked = batch["labels"] != IGNORE_INDEX
-        each = F.cross_entropy(model(**batch).logits[0].float(), batch["labels"][asked], reduction="none")
-        row = asked.nonzero()[:, 0]
-        sums = torch.zeros(len(asked), device=model.device).index_add(0, row, each)
-        found.append(torch.stack((sums, asked.sum(1)), dim=1).cpu().numpy())
-    return np.concatenate(found)
+        labelled = batch["labels"] != IGNORE_INDEX
+        losses = F.cross_entropy(model(**batch).logits[0].float(), batch["labels"][labelled], reduction="none")
+        row = labelled.nonzero()[:, 0]
+        totals = torch.zeros(len(labelled), device=model.device).index_add(0, row, losses)
+        sums.append(torch.stack((totals, labelled.sum(1)), dim=1).cpu().numpy())
+    return np.concatenate(sums)
 
 
 @torch.no_grad()
@@ -186,8 +182,8 @@ def main() -> None:
         "real reviews (IMDb)": compare("IMDb", real["train"], real["test"][::12], general, 2000),
         "bundled reviews": compare("bundled", bundled["train"] + bundled["unsupervised"], bundled["test"], general, None),
     }
-    (ROOT / "lab" / "study.json").write_text(json.dumps(results, indent=1) + "\n")
-    draw(results, ROOT / "lab" / "study.png")
+    (ROOT / "lab" / "studies" / "adaptation.json").write_text(json.dumps(results, indent=1) + "\n")
+    draw(results, ROOT / "lab" / "studies" / "adaptation.png")
     for name, result in results.items():
         mean = {key: {arm: float(np.mean(values)) for arm, values in result[key].items()} for key in ("perplexity", "film_words")}
         print(f"{name}: {json.dumps(mean)}, adapted/control {result['ratio'][0]:.3f} [{result['ratio'][1]:.3f}, {result['ratio'][2]:.3f}]")

@@ -3,7 +3,7 @@
     python -m lab.studies.paraphrases      # the real MRPC is read from ../shared/data, and skipped without it
 
 Trains as the chapter does, on the bundled pairs with ten seeds and on the real MRPC with five, and holds the answers
-against the majority's and a logistic regression's on word overlap and length. Leaves lab/paraphrase_study.json.
+against the majority's and a logistic regression's on word overlap and length. Leaves lab/studies/paraphrases.json.
 """
 
 import json
@@ -94,7 +94,7 @@ def main() -> None:
         settings = resolve("01_mrpc_classification", output_dir="build/output/paraphrase_study", **changes)
         results[name] = study(load_dataset(*(dataset or settings.dataset)), settings, seeds)
         print(name, json.dumps(results[name], indent=1), flush=True)
-    (ROOT / "lab" / "paraphrase_study.json").write_text(json.dumps(results, indent=1) + "\n")
+    (ROOT / "lab" / "studies" / "paraphrases.json").write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

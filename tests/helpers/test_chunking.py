@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.chunking import NO_WORD, chunk, text_to_chunks, tokenizing
@@ -43,12 +43,30 @@ def test_tokenizing_keeps_whole_texts_and_their_word_ids(tokenizer):
     assert len(rows["input_ids"][3]) == 702  # beyond the model's limit, and not cut
 
 
-def test_what_an_earlier_call_cut_or_padded_leaves_no_trace(tokenizer):
+@pytest.mark.parametrize("earlier", [dict(truncation=True, max_length=8), dict(padding="max_length", max_length=64), dict(padding=True)])
+def test_what_an_earlier_call_cut_or_padded_leaves_no_trace(tokenizer, earlier):
     texts = {"text": ["word " * 700, "A spellbinding remake."]}
-    tokenizer(["one", "two of them"], truncation=True, max_length=8, padding="max_length")
+    expected = [
+        [tokenizer.cls_token_id, *tokenizer.convert_tokens_to_ids(tokenizer.tokenize(text)), tokenizer.sep_token_id]
+        for text in texts["text"]
+    ]
+    tokenizer(["one", "two of them"], **earlier)
     once = text_to_chunks(tokenizer, 16)(texts)
-    twice = chunk(tokenizing(tokenizer)(texts), 16)
-    assert {name: rows.tolist() for name, rows in once.items()} == twice
+    assert once["input_ids"].tolist() == chunk({"input_ids": expected}, 16)["input_ids"]
+    tokenizer(["one", "two of them"], **earlier)
+    assert tokenizing(tokenizer)(texts)["input_ids"] == expected
+
+
+@given(
+    st.lists(st.sampled_from(["film", " ", "[SEP]", "[MASK]", "<s>", "</s>", "<mask>", "[UNK]", "🐳", "x" * 120, "影", "!"])).map("".join)
+)
+@settings(deadline=None)
+def test_special_tokens_have_no_word_id_even_where_a_text_spells_them(tokenizer, roberta, text):
+    for one in (tokenizer, roberta):
+        row = tokenizing(one)({"text": [text]})
+        for token, word in zip(row["input_ids"][0], row["word_ids"][0]):
+            assert (word == NO_WORD) == (token in one.all_special_ids)
+        assert chunk(row, 4) == {name: rows.tolist() for name, rows in text_to_chunks(one, 4)({"text": [text]}).items()}
 
 
 @pytest.mark.parametrize("value", [None, 3, ["a"]])

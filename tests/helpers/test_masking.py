@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from common import ROOT
 from helpers.chunking import NO_WORD, tokenizing
-from helpers.masking import WholeWordCollator, freeze_masks, pick_words
+from helpers.masking import WholeWordCollator, freeze_masks, in_long_words, pick_words
 
 # rows of one length, as chunks are: each a list of word lengths, 0 standing for a special token
-word_lengths = st.lists(st.integers(0, 4), min_size=1, max_size=12)
+word_lengths = st.lists(st.integers(0, 4) | st.integers(18, 23), min_size=1, max_size=12)
 
 
 def row_of(lengths):
@@ -25,12 +25,12 @@ def row_of(lengths):
 
 
 def words_of(word_ids):
-    """Oracle: spans (start, end) of the words of one row, found one token at a time."""
+    """Oracle: spans (start, end) of the words of one row, one token at a time."""
     spans, start = [], 0
     for i in range(1, len(word_ids) + 1):
         if i == len(word_ids) or word_ids[i] != word_ids[start]:
-            if word_ids[start] != NO_WORD:
-                spans.append((start, i))
+            if word_ids[start] != NO_WORD:  # in a word of over 20 tokens, each token counts as a word
+                spans += [(start, i)] if i - start <= 20 else [(k, k + 1) for k in range(start, i)]
             start = i
     return spans
 
@@ -79,6 +79,37 @@ def test_a_word_cut_by_the_edge_is_two_pieces_each_masked_whole():
         assert picked[0, 2] == picked[0, 3] and picked[1, 0] == picked[1, 1]
         pairs.add((picked[0, 2].item(), picked[1, 0].item()))
     assert len(pairs) == 4  # the two pieces are drawn for separately
+
+
+@given(st.lists(word_lengths, min_size=1, max_size=6), st.integers(0, 2**31))
+@settings(deadline=None)
+def test_words_are_drawn_one_by_one_in_reading_order(rows, seed):
+    """With the same numbers, a loop over the runs of each row picks the same words."""
+    rows = [row_of(lengths) for lengths in rows]
+    word_ids = torch.tensor([row + [NO_WORD] * (max(map(len, rows)) - len(row)) for row in rows])
+    draws = torch.rand(word_ids.numel(), generator=torch.Generator().manual_seed(seed)).tolist()
+    expected = []
+    for row in word_ids.tolist():
+        expected.append([False] * len(row))
+        for start, end in runs_of(row):
+            expected[-1][start:end] = [draws.pop(0) < 0.3 and row[start] != NO_WORD] * (end - start)
+    assert pick_words(word_ids, 0.3, torch.Generator().manual_seed(seed)).tolist() == expected
+
+
+def runs_of(row):
+    """Spans of equal word ids, those of over 20 tokens of a word cut into single tokens."""
+    edges = [0, *(i for i in range(1, len(row)) if row[i] != row[i - 1]), len(row)]
+    for start, end in zip(edges, edges[1:]):
+        yield from [(start, end)] if row[start] == NO_WORD or end - start <= 20 else [(k, k + 1) for k in range(start, end)]
+
+
+def test_text_without_spaces_is_masked_token_by_token(roberta):
+    row = tokenizing(roberta)({"text": ["这部电影真好看演员也很棒" * 10]})
+    words = torch.tensor(row["word_ids"])
+    assert len(set(row["word_ids"][0])) == 2 and words.shape[1] > 100  # one word and the special tokens
+    assert in_long_words(words)[0].tolist() == [False] + [True] * (words.shape[1] - 2) + [False]
+    shares = [pick_words(words, 0.2, torch.Generator().manual_seed(seed)).double().mean().item() for seed in range(50)]
+    assert 0.15 < sum(shares) / 50 < 0.25 and max(shares) < 0.4
 
 
 def test_equal_word_ids_apart_are_different_words():
@@ -136,7 +167,7 @@ def test_frozen_rows_keep_their_order_and_their_tokens(tokenizer):
     "make, error, message",
     [
         (lambda t: WholeWordCollator(t, 1.5), ValueError, "probability is a share between 0 and 1, not 1.5"),
-        (lambda t: WholeWordCollator(t)([{"input_ids": [1]}]), KeyError, "remove_unused_columns=False"),
+        (lambda t: WholeWordCollator(t)([{"input_ids": [1]}]), ValueError, "remove_unused_columns=False"),
         (lambda t: freeze_masks(None, WholeWordCollator(t)), ValueError, r"Frozen masks need a seed: WholeWordCollator\(…, seed=42\)"),
     ],
 )

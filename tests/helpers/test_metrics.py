@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from common import ROOT
 from helpers.labelled_logits import skip_unlabelled_logits
 from helpers.metrics import as_perplexity, mean_masked_loss, perplexity
+from training import frozen_rows, tiny_bert
 
 
 def batches_of(batch):
@@ -47,6 +48,11 @@ def test_perplexity_equals_brute_force_and_not_the_mean_of_batch_means(tiny_mode
 def test_the_batch_size_does_not_matter(tiny_model, batch):
     singly = [{name: tensor[i : i + 1] for name, tensor in batch.items()} for i in range(4)]
     assert mean_masked_loss(tiny_model, singly) == pytest.approx(mean_masked_loss(tiny_model, [batch]), rel=1e-6)
+
+
+def test_dropout_is_off_during_the_evaluation(tokenizer):
+    rows = [{name: tensor[None] for name, tensor in row.items()} for row in frozen_rows(tokenizer)]
+    assert mean_masked_loss(tiny_bert(dropout=0.5).train(), rows) == mean_masked_loss(tiny_bert(dropout=0.0).train(), rows)
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -9,7 +9,7 @@ import pytest
 from datasets import Dataset, DatasetDict, load_dataset
 
 from common import ROOT
-from helpers import validation
+from helpers import access, validation
 from helpers.settings import resolve
 from helpers.train import data
 
@@ -47,7 +47,9 @@ def chunks(tmp_path, tokenizer, monkeypatch):
     def make(rows: list, kind: str = "jsonl") -> Dataset:
         given = folder_with(tmp_path / "rows", rows, kind)
         settings = resolve("03_imdb_domain_adaptation", dataset=given, output_dir=str(tmp_path / "out"))
-        return data.to_chunks(data.read_texts(settings)["train"], tokenizer, settings, None)
+        access.check_access(settings)
+        texts = data.read_texts(settings.dataset, settings.text_column, settings.train_splits)
+        return data.to_chunks(texts["train"], tokenizer, settings.chunk_size)
 
     return make
 
@@ -93,7 +95,7 @@ def test_a_row_without_a_text_is_named_with_a_way_out(chunks, rows, kind, told):
 def test_a_null_in_a_split_without_labels_is_named_too(chunks, monkeypatch):
     texts = Dataset.from_dict({"text": TEXTS})
     splits = DatasetDict(train=texts, unsupervised=Dataset.from_dict({"text": ["One.", None] * 9}))
-    monkeypatch.setattr("datasets.load_dataset", lambda name: splits)
+    monkeypatch.setattr("helpers.train.data.load_dataset", lambda name: splits)
     with pytest.raises(ValueError, match="Row 1 of the split 'unsupervised' has None in the column 'text', where a text belongs"):
         chunks(TEXTS)
 
@@ -117,3 +119,33 @@ def test_a_long_value_is_shortened():
     with pytest.raises(ValueError) as caught:
         validation.corpus(DatasetDict(train=Dataset.from_dict({"text": [["x" * 100_000]] * 2})), "text")
     assert len(str(caught.value)) < 250
+
+
+rows = Dataset.from_dict({"text": ["a", "b"]})
+
+
+@pytest.mark.parametrize(
+    "data, column, message",
+    [
+        (DatasetDict(test=rows), "text", "The data set has no split 'train', only test; name its file train.parquet"),
+        (
+            DatasetDict(train=rows),
+            "review",
+            "The data set has no column 'review', only text; name the one with the texts: text_column",
+        ),
+        (DatasetDict(train=rows.select([])), "text", "The split 'train' has too few rows .0."),
+        (DatasetDict(train=rows.select([0])), "text", "The split 'train' has too few rows .1."),
+    ],
+)
+def test_a_corpus_that_does_not_fit_is_told_why(data, column, message):
+    with pytest.raises(ValueError, match=message):
+        validation.corpus(data, column)
+
+
+def test_a_fitting_corpus_passes():
+    validation.corpus(DatasetDict(train=rows), "text")
+
+
+def test_a_corpus_shorter_than_one_chunk_is_told_so():
+    with pytest.raises(ValueError, match="The corpus is shorter than one chunk of 128 tokens: add text or lower chunk_size"):
+        validation.chunks(rows.select([]), 128)

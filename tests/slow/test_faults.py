@@ -207,7 +207,7 @@ def test_make_run_says_so_too(make, theirs, tmp_path):
 
 
 def test_the_settings_cell_finds_out_before_the_training(course, environment, theirs):
-    cell = f"from helpers.settings import resolve; resolve('03', output_dir={str(theirs)!r})"
+    cell = f"from helpers.access import open_chapter; open_chapter('03_imdb_domain_adaptation', dict(output_dir={str(theirs)!r}))"
     command = [*LIKE_OTHERS, course / ".venv/bin/python", "-c", cell]
     done = subprocess.run(command, cwd=course, env=environment, capture_output=True, text=True)
     (last,) = done.stderr.splitlines()[-1:]

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from helpers import access
 from helpers.settings import resolve
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "hub"))
+sys.path.insert(0, str(Path(__file__).parent / "hub"))
 from server import Hub
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,14 +90,14 @@ def refusal(hub, tmp_path, monkeypatch):
     def call() -> tuple[str, float]:
         began = time.monotonic()
         with pytest.raises(ConnectionError) as caught:
-            resolve(CHAPTER, "hub", output_dir=str(tmp_path / "out"))
+            access.check_access(resolve(CHAPTER, "hub", output_dir=str(tmp_path / "out")))
         return str(caught.value), time.monotonic() - began
 
     return call
 
 
-def test_a_hub_in_order_is_asked_for_the_checkpoint_and_the_data_set(hub, refusal, tmp_path):
-    assert resolve(CHAPTER, "hub", output_dir=str(tmp_path / "out")).checkpoint == MODEL
+def test_a_hub_in_order_is_asked_for_the_checkpoint_and_the_data_set(hub, refusal):
+    access.check_hub({"model": [MODEL], "dataset": [DATASET]})
     assert hub.requests[-2:] == [f"GET /api/models/{MODEL}", f"GET /api/datasets/{DATASET}"]
 
 
@@ -134,7 +135,7 @@ def test_nobody_there_is_told_too(hub, refusal, monkeypatch):
 
 # -- The cells below it: a Hub that gives out on the way
 
-SETTINGS = f"from helpers.settings import resolve\nsettings = resolve('{CHAPTER}', profile, output_dir=output_dir)"
+SETTINGS = f"from helpers.access import open_chapter\nsettings = open_chapter('{CHAPTER}', globals())"
 WEIGHTS = "from transformers import AutoModelForMaskedLM\nmodel = AutoModelForMaskedLM.from_pretrained(settings.checkpoint)"
 ROWS = "from datasets import load_dataset\nreviews = load_dataset(*settings.dataset)"
 WAY_OUT = (

@@ -24,7 +24,7 @@ def processes():
     if "forkserver" not in multiprocessing.get_all_start_methods():
         pytest.skip("there is no fork on this system")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["helpers.train", "datasets", "transformers.models.bert.modeling_bert"])
+    context.set_forkserver_preload(["helpers.train.cli", "datasets", "transformers.models.bert.modeling_bert"])
     return context
 
 
@@ -42,7 +42,7 @@ def live(arguments: list[str], diary: Path) -> None:
     """One life: trains as the command line says; each step that is done leaves a line, which outlives a kill."""
     import torch
 
-    from helpers.train import loop
+    from helpers.train import cli, loop
 
     torch.set_num_threads(1)
     step = loop.train_step
@@ -54,7 +54,7 @@ def live(arguments: list[str], diary: Path) -> None:
         return loss
 
     loop.train_step = written_down
-    loop.main(arguments)
+    cli.main(arguments)
 
 
 def entries(diary: Path) -> list[tuple[int, str]]:

@@ -1,0 +1,71 @@
+"""Accelerator, batches and dropout of a training, and Accelerate's configurations."""
+
+import os
+
+import pytest
+import torch
+from accelerate.commands.config.config_args import load_config_from_file
+from transformers import AutoConfig, AutoModelForMaskedLM
+
+from common import ROOT
+from helpers.train.setup import new_accelerator, set_dropout, with_and_without_decay
+from training import SEED, new_run, tiny_bert
+
+pytestmark = pytest.mark.usefixtures("one_thread", "fresh_accelerator")
+
+
+@pytest.fixture(params=["bert", "distilbert", "roberta"])
+def tiny_family(request):
+    """A random model of each family with the dropout that it has by default."""
+    config = AutoConfig.for_model(request.param, vocab_size=200, max_position_embeddings=64)
+    names = ("dim", "n_layers", "n_heads", "hidden_dim") if request.param == "distilbert" else (
+        "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")  # fmt: skip
+    config.update(dict(zip(names, (32, 2, 2, 64))))
+    return AutoModelForMaskedLM.from_config(config)
+
+
+def test_without_dropout_the_forward_pass_of_training_is_that_of_evaluation(batch, tiny_family):
+    model = set_dropout(tiny_family, 0.0)
+    ids = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    with torch.no_grad():
+        torch.testing.assert_close(model.train()(**ids).logits, model.eval()(**ids).logits)
+
+
+def test_a_model_in_evaluation_mode_is_trained_with_its_dropout(tokenizer):
+    run = new_run(tokenizer, tiny_bert(dropout=0.25).eval())
+    assert run.model.training and run.plan["dropout"] == 0.25
+
+
+def test_more_processes_than_the_machine_has(monkeypatch):
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4096")
+    cores = os.cpu_count()
+    with pytest.raises(ValueError, match=f"4096 processes .* {cores} CPU cores: lower --num_processes to {cores}"):
+        new_accelerator(SEED, cpu=True)
+
+
+def test_a_second_accelerator_may_have_another_precision():
+    first = new_accelerator(SEED, cpu=True, mixed_precision="no")
+    second = new_accelerator(SEED, cpu=True, mixed_precision="bf16")
+    assert (first.num_processes, second.num_processes, second.mixed_precision) == (1, 1, "bf16")
+
+
+def test_biases_and_normalisation_do_not_decay():
+    model = tiny_bert()
+    decayed, others = with_and_without_decay(model, 0.01)
+    assert (decayed["weight_decay"], others["weight_decay"]) == (0.01, 0.0)
+    expected = {id(p) for name, p in model.named_parameters() if name.endswith("bias") or "LayerNorm" in name}
+    assert {id(p) for p in others["params"]} == expected
+    assert len(decayed["params"]) + len(others["params"]) == len(list(model.parameters()))
+
+
+def test_half_an_epoch_is_a_training_too(tokenizer):
+    assert new_run(tokenizer, num_train_epochs=0.5).steps == 6
+
+
+@pytest.mark.parametrize("name, kind, processes", [
+    ("one_gpu", "NO", 1), ("several_gpus", "MULTI_GPU", 2), ("several_machines", "MULTI_GPU", 4), ("fsdp", "FSDP", 2),
+    ("two_cpu_processes", "MULTI_GPU", 2),
+])  # fmt: skip
+def test_configurations_load(name, kind, processes):
+    config = load_config_from_file(str(ROOT / "configs" / f"{name}.yaml"))
+    assert (config.distributed_type.value, config.num_processes) == (kind, processes)
