@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from helpers import data_files, i18n, pretrained
 from helpers.i18n import say
@@ -14,7 +15,7 @@ from helpers.settings import PARAMETERS, Settings, resolve
 HUB_PATIENCE = 10  # seconds; the Hub's own client retries for half a minute before it gives up
 
 
-def open_chapter(chapter: str, variables: Mapping[str, object]) -> Settings:
+def open_chapter(chapter: str, variables: Mapping[str, Any]) -> Settings:
     """Return the settings of a chapter, and make sure that all it needs is at hand.
 
     Sets the language of messages, makes the output folder, keeps the cache of a data set's folder there, opens the weights,
