@@ -43,7 +43,7 @@ def backward(accelerator: Accelerator, model, batch: dict) -> torch.Tensor:
     """Compute the gradients of the mean loss over the labelled tokens of all processes.
 
     Returns:
-        This process's share of that loss; their sum is the mean. A tensor on the device, which nobody has waited for.
+        This process's share of that loss, a tensor on the device; the shares of all processes add up to it.
     """
     count = (batch["labels"] != IGNORE_INDEX).sum().float()
     count = accelerator.reduce(count).clamp(min=1)  # now, while no process has to wait for another's forward pass

@@ -2,11 +2,15 @@
 
 import math
 import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration
 from accelerate.state import AcceleratorState, GradientState
+from accelerate.utils import DistributedType
 from torch.utils.data import DataLoader
 from transformers import get_scheduler
 
@@ -112,8 +116,26 @@ def prepare(accelerator: Accelerator, model, train_rows: MaskedChunks, eval_rows
     steps = math.ceil(settings.num_train_epochs * len(train_batches))
     optimizer = torch.optim.AdamW(with_and_without_decay(model, settings.weight_decay), lr=settings.learning_rate, fused=True)
     scheduler = get_scheduler("linear", optimizer, warmup_steps, steps)
-    prepared = accelerator.prepare(model, optimizer, scheduler, train_batches, eval_batches)
+    with sharding_by_layer(accelerator, model):
+        prepared = accelerator.prepare(model, optimizer, scheduler, train_batches, eval_batches)
     return Run(accelerator, *prepared, plan_of(settings, model, train_rows, eval_rows, steps, warmup_steps))
+
+
+@contextmanager
+def sharding_by_layer(accelerator: Accelerator, model) -> Iterator[None]:
+    """Under FSDP, let Accelerate shard each layer by itself, and embeddings and head in one group with the rest.
+
+    It would shard the embeddings by themselves, and the head, which shares their weights, once more.
+    """
+    if accelerator.distributed_type != DistributedType.FSDP:
+        yield
+        return
+    layers = max((module for module in model.modules() if isinstance(module, torch.nn.ModuleList)), key=len)
+    accelerator.state.fsdp_plugin.transformer_cls_names_to_wrap = [type(layers[0]).__name__]  # BertLayer, TransformerBlock, …
+    model.get_input_embeddings = model.get_output_embeddings = lambda: None
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")  # it is not changed in place
+    yield
+    del model.get_input_embeddings, model.get_output_embeddings
 
 
 def set_dropout(model, p: float):

@@ -12,11 +12,12 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.data import DataLoader
 from transformers import AutoTokenizer, Trainer, TrainingArguments
 
 from common import ROOT
 from helpers.metrics import mean_masked_loss
-from helpers.train import loop
+from helpers.train import loop, setup
 from helpers.train.setup import new_accelerator
 from training import BATCH, SEED, SETTINGS, assert_same, frozen_rows, masked_chunks, new_run, tiny_bert, weights_of
 
@@ -225,9 +226,11 @@ def test_each_epoch_has_an_order_of_its_own_and_each_row_at_most_once(tokenizer)
     assert len(set(first)) == len(set(second)) == 48 and first != second
 
 
-def test_stopped_in_mid_epoch_and_resumed_it_ends_at_the_same_weights(tokenizer, tmp_path):
+@pytest.mark.parametrize("workers", [0, 2])
+def test_stopped_in_mid_epoch_and_resumed_it_ends_at_the_same_weights(tokenizer, tmp_path, monkeypatch, workers):
     whole = new_run(tokenizer, tiny_bert(dropout=0.1))
     loop.train(whole)
+    monkeypatch.setattr(setup, "DataLoader", lambda *rows, **options: DataLoader(*rows, **options | {"num_workers": workers}))
     first = new_run(tokenizer, tiny_bert(dropout=0.1))
     loop.train(first, tmp_path, save_every=5, until=17)
     torch.manual_seed(99)  # the state of the random numbers is another one by now
