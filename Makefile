@@ -18,11 +18,14 @@ NAMES  := $(foreach c,$(CHAPTERS),$(or $(basename $(notdir $(wildcard $(BOOKS)/$
 DONE   := $(NAMES:%=$(OUT)/%.json)
 SOURCES := $(wildcard helpers/*.py helpers/*.json helpers/*.toml helpers/*/*.py tools/run.py lab/corpora/*/* lab/checkpoints/*/* lab/metrics/*/*.py)
 PIP_ARGS ?=
+# two processes side by side, of one thread each: with more they wait for each other on two cores
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest
+NBVAL  := $(PYTEST) -c tools/nbval/pytest.ini --rootdir . -n 2 --dist loadfile
 
 export TOKENIZERS_PARALLELISM ?= false
 
 .PRECIOUS: $(OUT)/.asked-%
-.PHONY: run chapters test unit cells browser nightly slow browsers chinese bands outputs zh solutions jupyter study bench site canary clean FORCE
+.PHONY: run chapters quick test lint unit cells browser nightly slow browsers chinese bands outputs zh solutions jupyter study bench site canary clean FORCE
 .DELETE_ON_ERROR:
 
 run: $(READY)
@@ -40,19 +43,27 @@ $(OUT)/.asked-%: FORCE
 	@test ! -e "$(OUT)/$*.json" || $(PY) -m json.tool "$(OUT)/$*.json" /dev/null 2>/dev/null || rm -f $@
 	@echo '$(BOOKS) $(PROFILE) $(ARGS)' | cmp -s - $@ || echo '$(BOOKS) $(PROFILE) $(ARGS)' > $@
 
-test: unit cells
+quick: lint  # a minute: what one runs while editing
+	$(PYTEST) -n 2 --dist worksteal -m "not long" tests/helpers tests/chapters
+
+test: lint unit cells
+
+lint: $(READY)
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
 
 unit: $(READY)
-	$(PY) -m pytest tests/helpers tests/chapters tests/tools tests/lab
+	$(PYTEST) -n 2 --dist worksteal
 
-cells: $(READY)  # two kernels side by side: with more than one thread each they wait for each other on two cores
-	OMP_NUM_THREADS=1 $(PY) -m pytest -c tools/nbval/pytest.ini --rootdir . -n 2 --dist loadfile notebooks/*.ipynb
+cells: $(READY)  # every cell of the notebooks, against the outputs that are committed
+	$(NBVAL) notebooks/*.ipynb
 
 browser: $(READY)  # chapter 01 in JupyterLab and Chromium
 	$(PY) -m pytest -rs tests/slow/browsers -k 01
 
 nightly:  # every part runs, whatever another found; those that failed are named at the end
-	@failed=; for part in unit cells slow browsers solutions chinese test-colab test-oldest test-newest bands; do \
+	@failed=; for part in lint unit cells slow browsers solutions chinese test-colab test-oldest test-newest bands; do \
 	echo "== $$part"; $(MAKE) --no-print-directory $$part || failed="$$failed $$part"; done; \
 	test -z "$$failed" || { echo "nightly failed in:$$failed"; exit 1; }
 
@@ -63,7 +74,7 @@ browsers: $(READY)
 	$(PY) -m pytest -rs tests/slow/browsers
 
 chinese: $(READY)
-	OMP_NUM_THREADS=1 $(PY) -m pytest -c tools/nbval/pytest.ini --rootdir . -n 2 --dist loadfile notebooks/zh
+	$(NBVAL) notebooks/zh
 	$(MAKE) run EDITION=zh OUT="$(OUT)/zh"
 
 test-%:

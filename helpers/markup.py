@@ -4,7 +4,10 @@ import html
 
 
 class Markup(str):
-    """HTML that is finished: it may stand in other HTML as it is."""
+    """HTML that is finished: it may stand in other HTML as it is, and a notebook shows it."""
+
+    def _repr_html_(self) -> str:
+        return self
 
 
 def tag(name: str, *children: str, **attributes: str) -> Markup:

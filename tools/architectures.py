@@ -1,6 +1,6 @@
 """Every masked language model that the installed transformers knows, tiny, through one training step of chapter 04.
 
-    python tools/architectures.py      # writes notebooks/assets/architectures.json anew, which chapter 04 shows
+python tools/architectures.py      # writes notebooks/assets/architectures.json anew, which chapter 04 shows
 """
 
 import json

@@ -49,7 +49,7 @@ def main() -> int:
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         notebook, names = solved(path)
         nbformat.write(notebook, sources / path.name)
-        command = [sys.executable, ROOT / "tests" / "notebooks" / "run.py", sources / path.name, "--out", args.out]
+        command = [sys.executable, ROOT / "tools" / "run.py", sources / path.name, "--out", args.out]
         if subprocess.run(command, cwd=ROOT).returncode:
             return 1
         said = verdicts(nbformat.read(args.out / path.name, as_version=4))

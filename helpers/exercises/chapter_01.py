@@ -1,57 +1,24 @@
-"""The exercises of chapter 01: baselines, scores, batched maps, padding, another task."""
+"""The exercises of chapter 01: F1, pairs, padding, batched maps, another task."""
 
 import torch
 
 from helpers.exercises.engine import Wrong, exercise
-from helpers.exercises.fixtures import SENTENCES, mini_bert
+from helpers.exercises.fixtures import SENTENCES, mini_bert, mini_roberta
 
 
-def some_labels(chance):
-    ones, zeros = chance.randint(60, 80), chance.randint(20, 40)
-    yield from (([1] * many + [0] * few,) for many, few in ((ones, zeros), (zeros, ones), (1, 0), (0, 3)))
-
-
-@exercise(
-    "Count both labels. If 1 is more frequent, every pair is called equivalent: precision is the share of ones, recall is 1. "
-    "If 0 is, no pair is, and nothing is found.",
-    cases=some_labels,
-)
-def majority_scores(labels):
-    ones = sum(labels)
-    accuracy = max(ones, len(labels) - ones) / len(labels)
-    f1 = 2 * ones / (len(labels) + ones) if 2 * ones >= len(labels) else 0.0
-    return accuracy, f1
-
-
-@majority_scores.mistake("Where 1 is more frequent you are right. Where 0 is, nobody is called equivalent, so F1 is 0.")
-def _always_one(labels):
-    ones = sum(labels)
-    return max(ones, len(labels) - ones) / len(labels), 2 * ones / (len(labels) + ones)
-
-
-@majority_scores.mistake("That is the share of ones. Where 0 is the more frequent label, the baseline answers 0.")
-def _share_of_ones(labels):
-    ones = sum(labels)
-    return ones / len(labels), 2 * ones / (len(labels) + ones)
-
-
-@majority_scores.mistake("The accuracy is right. F1 is another number: the harmonic mean of precision (the share of ones) and recall (1).")
-def _accuracy_twice(labels):
-    accuracy = max(sum(labels), len(labels) - sum(labels)) / len(labels)
-    return accuracy, accuracy
-
-
-def some_answers(chance):
+def some_predictions(chance):
     for n in (40, 60):
-        labels = [chance.randint(0, 1) for _ in range(n)] + [0, 0, 1, 1]  # each of the four cells occurs
+        labels = [chance.randint(0, 1) for _ in range(n)] + [0, 0, 1, 1]  # each cell of the confusion matrix occurs
         yield [label if chance.random() < 0.6 else 1 - label for label in labels[:n]] + [0, 1, 0, 1], labels
     yield [1, 1, 1, 0], [1, 0, 0, 1]
+    yield [1, 1, 1], [0, 1, 1]
     yield [0, 0, 0], [1, 0, 1]
+    yield [1, 0], [0, 0]
     yield [0, 0], [0, 0]
 
 
 @exercise("Count over zip(predictions, labels): TP is how often both are 1, FP how often only the prediction is, FN how often only the label is.",
-          cases=some_answers)  # fmt: skip
+          cases=some_predictions)  # fmt: skip
 def f1_by_hand(predictions, labels):
     pairs = list(zip(predictions, labels))
     tp, fp, fn = pairs.count((1, 1)), pairs.count((1, 0)), pairs.count((0, 1))
@@ -86,10 +53,54 @@ def _other_class(predictions, labels):
     return f1_by_hand.solution([1 - p for p in predictions], [1 - label for label in labels])
 
 
+def some_sentences(chance):
+    for lengths in ((5, 3), (1, 4), (6, 6)):
+        cls, sep, *ids = chance.sample(range(200, 999), 2 + sum(lengths))
+        yield ids[: lengths[0]], ids[lengths[0] :], cls, sep
+    yield [7, 7], [7], 1, 2  # the same words in both
+
+
+@exercise("+ joins lists, and [0] * n repeats. The first part is [cls] + one + [sep], the second two + [sep]; its segment ids are 1.",
+          cases=some_sentences)  # fmt: skip
+def join_pair(one, two, cls, sep):
+    first, second = [cls] + one + [sep], two + [sep]
+    return {
+        "input_ids": first + second,
+        "token_type_ids": [0] * len(first) + [1] * len(second),
+        "attention_mask": [1] * len(first + second),
+    }
+
+
+@join_pair.mistake("The second sentence begins with a [CLS] of its own: a pair has one, at the very beginning.")
+def _two_cls(one, two, cls, sep):
+    return join_pair.solution(one, [cls, *two], cls, sep)
+
+
+@join_pair.mistake("The last [SEP] is missing: each of the two sentences ends with one.")
+def _no_last_separator(one, two, cls, sep):
+    return {name: values[:-1] for name, values in join_pair.solution(one, two, cls, sep).items()}
+
+
+@join_pair.mistake("input_ids are right. The first [SEP] belongs to the first sentence: its segment id is 0.")
+def _separator_in_the_second(one, two, cls, sep):
+    return join_pair.solution(one, two, cls, sep) | {"token_type_ids": [0] * (len(one) + 1) + [1] * (len(two) + 2)}
+
+
+@join_pair.mistake("input_ids are right, but both sentences have the same segment id: 0 in the first, 1 in the second.")
+def _one_segment(one, two, cls, sep):
+    return join_pair.solution(one, two, cls, sep) | {"token_type_ids": [0] * (len(one) + len(two) + 3)}
+
+
+@join_pair.mistake("input_ids are right. attention_mask is 1 at every token, special ones too; only padding would have 0.")
+def _special_unattended(one, two, cls, sep):
+    return join_pair.solution(one, two, cls, sep) | {"attention_mask": [0] + [1] * len(one) + [0] + [1] * len(two) + [0]}
+
+
 def some_pairs(chance):
     for count in (3, 1, 5):
         ids = chance.sample(range(1000), count)
-        yield ({"sentence1": [f"one {i}" for i in ids], "sentence2": [f"two {i}" for i in ids], "label": [1] * count, "idx": ids},)
+        yield ({"sentence1": [f"One {i}" for i in ids], "sentence2": [f"Two {i}" for i in ids], "label": [1] * count, "idx": ids},)
+    yield ({"sentence1": ["Rain.", "Snow."], "sentence2": ["Rain.", "Rain."], "label": [1, 0], "idx": [9, 4]},)
 
 
 @exercise("Two list comprehensions with two `for`s each. The number of rows changes, so `map` must drop the old columns: "
@@ -115,7 +126,7 @@ def _pair_once(batch):
 
 
 def some_rows(chance):
-    for lengths, pad_token_id in (([5, 2, 7], 1), ([3], 0), ([1, 4], 0)):
+    for lengths, pad_token_id in (([5, 2, 7], 1), ([3], 0), ([1, 4], 0), ([6, 3, 3], chance.randint(100, 200))):
         rows = [{"input_ids": [chance.randint(5, 99) for _ in range(n)]} for n in lengths]
         rows[0]["input_ids"][-1] = pad_token_id  # a token of the text may have this number too
         yield rows, pad_token_id
@@ -152,12 +163,8 @@ def _by_number(rows, pad_token_id):
 
 @pad.mistake("You pad on the left. That is right for models that write text; here it should be on the right.")
 def _on_the_left(rows, pad_token_id):
-    longest = max(len(row["input_ids"]) for row in rows)
-    missing = [longest - len(row["input_ids"]) for row in rows]
-    return {
-        "input_ids": torch.tensor([[pad_token_id] * n + row["input_ids"] for row, n in zip(rows, missing)]),
-        "attention_mask": torch.tensor([[0] * n + [1] * (longest - n) for n in missing]),
-    }
+    backwards = pad.solution([{"input_ids": row["input_ids"][::-1]} for row in rows], pad_token_id)
+    return {name: tensor.flip(1) for name, tensor in backwards.items()}
 
 
 @pad.mistake("The numbers are right. Return tensors, not lists: torch.tensor(…).")
@@ -165,52 +172,42 @@ def _lists(rows, pad_token_id):
     return {name: tensor.tolist() for name, tensor in pad.solution(rows, pad_token_id).items()}
 
 
-def judge_tokenize_reviews(answer, chance):
-    tokenizer = mini_bert()
-    texts = [" ".join(chance.sample(SENTENCES, 2)), SENTENCES[0], " ".join(SENTENCES) * 40]
-    got = answer({"text": texts, "label": [0, 1, 0]}, tokenizer)
-    if got is None:
+def some_reviews(chance):
+    for tokenizer in (mini_bert(), mini_roberta()):
+        texts = [" ".join(chance.sample(SENTENCES, 2)), chance.choice(SENTENCES), " ".join(SENTENCES) * 40]
+        yield {"text": chance.sample(texts, 3), "label": [0, 1, 0]}, tokenizer
+
+
+def token_ids(answer, batch, tokenizer):
+    """Return the ids alone: the tokenizer's other columns follow from them."""
+    encoded = answer(batch, tokenizer)
+    if encoded is None:
         raise Wrong("It returns nothing: give back what the tokenizer returns.")
-    rows = [list(row) for row in got["input_ids"]]
-    if len(rows) != 3:
-        raise Wrong("Three texts went in, and {count} rows came out.", count=len(rows))
-    if max(map(len, rows)) > tokenizer.model_max_length:
-        raise Wrong("A long review keeps {count} tokens, more than the model reads: truncation=True.", count=max(map(len, rows)))
-    if max(map(len, rows)) < tokenizer.model_max_length:
-        raise Wrong("A long review is cut at {count} tokens. Only the model's own limit should cut: truncation=True, no max_length.",
-                    count=max(map(len, rows)))  # fmt: skip
-    if len(rows[0]) == len(rows[1]):
-        raise Wrong("All rows have one length: you pad already. The collator does it later, batch by batch.")
-    if rows != tokenizer(texts, truncation=True)["input_ids"]:
-        raise Wrong("The tokens are not those of the texts alone. Hand batch['text'] to the tokenizer, and nothing else.")
+    return encoded["input_ids"]
 
 
 @exercise("tokenize() with one text instead of two. Then load_dataset on the folder, and rows['test'] for the evaluation; "
-          "map takes fn_kwargs={'tokenizer': tokenizer}.", judge=judge_tokenize_reviews)  # fmt: skip
+          "map takes fn_kwargs={'tokenizer': tokenizer}.", cases=some_reviews, run=token_ids,
+          otherwise="The tokens are not those of each text alone. Hand batch['text'] and truncation=True to `tokenizer`, and nothing else.")  # fmt: skip
 def tokenize_reviews(batch, tokenizer):
     return tokenizer(batch["text"], truncation=True)
 
 
-@tokenize_reviews.mistake("A long review keeps")
+@tokenize_reviews.mistake("A long review keeps more tokens than the model can read: truncation=True.")
 def _untruncated(batch, tokenizer):
     return tokenizer(batch["text"])
 
 
-@tokenize_reviews.mistake("A long review is cut at 128 tokens")
+@tokenize_reviews.mistake("A long review is cut at 128 tokens. Only the model's own limit should cut: truncation=True, no max_length.")
 def _shorter(batch, tokenizer):
     return tokenizer(batch["text"], truncation=True, max_length=128)
 
 
-@tokenize_reviews.mistake("All rows have one length")
+@tokenize_reviews.mistake("All rows have one length: you pad already. The collator does it later, batch by batch.")
 def _padded(batch, tokenizer):
     return tokenizer(batch["text"], truncation=True, padding=True)
 
 
-@tokenize_reviews.mistake("The tokens are not those of the texts alone")
+@tokenize_reviews.mistake("Each text stands there twice, as a pair with itself: hand it to the tokenizer once.")
 def _as_pairs(batch, tokenizer):
     return tokenizer(batch["text"], batch["text"], truncation=True)
-
-
-@tokenize_reviews.mistake("It returns nothing")
-def _forgets_return(batch, tokenizer):
-    tokenizer(batch["text"], truncation=True)

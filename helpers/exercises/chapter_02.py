@@ -1,18 +1,28 @@
 """The exercises of chapter 02: picking positions, losses, memory, the library's collator, rates."""
 
-import math
-
 import torch
+from torch.nn import functional as F
+from transformers import DataCollatorForLanguageModeling
 
-from helpers.exercises.engine import Wrong, exercise
-from helpers.exercises.fixtures import PARAGRAPHS, mini_bert, mini_bert_model
+from helpers.exercises.engine import Wrong, exercise, same, shown
+from helpers.exercises.fixtures import PARAGRAPHS, mini_bert, mini_roberta, tiny_model, tiny_tokenizer
+
+SIGMAS = 6  # standard deviations that chance may explain
 
 
 def judge_pick_exactly(answer, chance):
-    special = torch.zeros(24, 40, dtype=torch.long)
-    for row in special:
-        row[0], row[chance.randint(8, 39) :] = 1, 1  # [CLS], and [SEP] with the padding behind it
-    probability, seed = chance.choice([0.15, 0.3]), chance.randint(0, 10**6)
+    for probability in (0.15, chance.uniform(0.25, 0.45)):
+        judge_picks(answer, probability, chance)
+
+
+def judge_picks(answer, probability, chance, draws=60):
+    """Raise `Wrong` unless the picks are exact in number, reproducible, and as often at one position as at another."""
+    special = torch.ones(12, 40, dtype=torch.long)
+    lengths = [30, 2, 1, 3, *(chance.randint(8, 37) for _ in range(4)), 38, 38, 38, 38]  # the picks in the last ones can be compared
+    for row, length in zip(special, lengths):
+        row[1 : length + 1] = 0  # [CLS] before, [SEP] and padding behind
+    special[4, 4] = 1  # a special token inside, such as [UNK]
+    ordinary, seed = special == 0, chance.randint(0, 10**6)
 
     def draw(seed):
         picked = answer(special.clone(), probability, torch.Generator().manual_seed(seed))
@@ -20,25 +30,33 @@ def judge_pick_exactly(answer, chance):
             raise Wrong("It should return booleans of the same shape as `special`.")
         return picked
 
-    draws = [draw(seed + i) for i in range(200)]
-    spoiled = sum(bool((row & (marks == 1)).any()) for row, marks in zip(draws[0], special))
-    if spoiled:
+    picks = torch.stack([draw(seed + i) for i in range(draws)])
+    if spoiled := int((picks[0] & ~ordinary).any(dim=1).sum()):
         raise Wrong("Special tokens are hidden in {spoiled} of {rows} rows. Give them a number that can never win.",
                     spoiled=spoiled, rows=len(special))  # fmt: skip
-    wanted = probability * (special == 0).sum(dim=1)
-    counts = torch.stack([picked.sum(dim=1) for picked in draws])
+    lengths, counts = ordinary.sum(dim=1), picks.sum(dim=2)
     if (counts != counts[0]).any():
         raise Wrong("The number of hidden tokens changes from draw to draw. Exactly so many means: sort, and take the first.")
-    off = ((counts[0] - wanted).abs() > 0.5 + 1e-4).nonzero()
-    if len(off):
-        row = off[0].item()
-        raise Wrong("A row of {n} ordinary tokens hides {got}, and should hide round({p} * {n}).",
-                    n=int((special[row] == 0).sum()), got=int(counts[0, row]), p=probability)  # fmt: skip
-    if not torch.equal(draw(seed), draws[0]):
+    for n, count in zip(lengths.tolist(), counts[0].tolist()):
+        if count != round(probability * n):
+            raise Wrong("A row of {n} ordinary tokens hides {got}, and should hide round({p:.2f} * {n}).", n=n, got=count, p=probability)
+    if not torch.equal(draw(seed), picks[0]):
         raise Wrong("The same generator gives other holes the second time: hand it on to torch.rand.")
-    never = (torch.stack(draws).any(dim=0) != (special == 0)) & (wanted[:, None] > 1.5)
-    if never.any():
-        raise Wrong("The counts are right, but in 200 draws some tokens were never hidden: each should have its chance.")
+    alike, (k, n) = picks[:, -4:].float(), (int(counts[0, -1]), 38)
+    both = torch.stack([(alike[:, i] * alike[:, j]).sum(dim=1) for i in range(4) for j in range(i)])
+    if strays(both, k * k / n):
+        raise Wrong("The counts are right, but rows have their holes in the same places: draw other numbers for each row.")
+    neighbours = (alike[:, :, 1:] * alike[:, :, :-1]).sum(dim=2)
+    shares = (counts[0] / lengths)[:, None] * ordinary  # the chance of each position, (rows, columns)
+    spread = SIGMAS * (draws * shares * (1 - shares)).sum(dim=0).sqrt()
+    uneven = (picks.sum(dim=(0, 1)) - draws * shares.sum(dim=0)).abs() > spread
+    if uneven.any() or strays(neighbours, k * (k - 1) / n):
+        raise Wrong("The counts are right, but some choices come up too often or too seldom: each token should have the same chance.")
+
+
+def strays(sample, mean):
+    """Return whether independent numbers are further from the mean that they should have than chance explains."""
+    return abs(sample.mean() - mean) > SIGMAS * sample.std() / sample.numel() ** 0.5
 
 
 @exercise("Draw a number for each position, and let the special ones get a number above all others. drawn.argsort(dim=1).argsort(dim=1) is "
@@ -49,40 +67,13 @@ def pick_exactly(special, probability, generator=None):
     return drawn.argsort(dim=1).argsort(dim=1) < counts.unsqueeze(1)
 
 
-@pick_exactly.mistake("The number of hidden tokens changes from draw to draw")
-def _independent(special, probability, generator=None):
-    return (torch.rand(special.shape, generator=generator) < probability) & (special == 0)
-
-
-@pick_exactly.mistake("Special tokens are hidden in")
-def _special_too(special, probability, generator=None):
-    counts = (probability * (special == 0).sum(dim=1)).round()
-    return torch.rand(special.shape, generator=generator).argsort(dim=1).argsort(dim=1) < counts.unsqueeze(1)
-
-
-@pick_exactly.mistake("A row of")
-def _share_of_the_whole_row(special, probability, generator=None):
-    drawn = torch.rand(special.shape, generator=generator).masked_fill(special == 1, 2.0)
-    return (drawn.argsort(dim=1).argsort(dim=1) < round(probability * special.shape[1])) & (special == 0)
-
-
-@pick_exactly.mistake("The counts are right, but in 200 draws")
-def _the_first_ones(special, probability, generator=None):
-    counts = (probability * (special == 0).sum(dim=1)).round()
-    return special.argsort(dim=1, stable=True).argsort(dim=1) < counts.unsqueeze(1)
-
-
-@pick_exactly.mistake("The same generator gives other holes")
-def _own_randomness(special, probability, generator=None):
-    return pick_exactly.solution(special, probability)
-
-
 def some_logits(chance):
     generator = torch.Generator().manual_seed(chance.randint(0, 10**6))
-    for shape in ((2, 6), (1, 9)):
-        where = torch.rand(shape, generator=generator) < 0.5
-        where[0, 0], where[0, 1] = True, False
-        yield 3 * torch.randn(*shape, 11, generator=generator), torch.randint(11, shape, generator=generator), where
+    for counts, length in (((1, 5), 6), ((3,), 9), ((0, 2, 4), 4)):  # true positions of each row: a mean of rows' means differs
+        where = torch.stack([(torch.rand(length, generator=generator).argsort() < count) for count in counts])
+        ids = torch.randint(11, where.shape, generator=generator)
+        ids[tuple(where.nonzero()[0])] = 0  # a token like any other
+        yield 3 * torch.randn(*where.shape, 11, generator=generator), ids, where
 
 
 @exercise("Labels are input_ids with -100 where `where` is false; masked_loss of section 4 does the rest. Or take log_softmax, gather, mean.",
@@ -99,7 +90,7 @@ def _over_everything(logits, input_ids, where):
     return -(right * where).mean()
 
 
-@loss_where.mistake("That is the sum of the losses; the mean was asked for.")
+@loss_where.mistake("That is the sum of the losses; take their mean.")
 def _sum(logits, input_ids, where):
     return loss_where.solution(logits, input_ids, where) * where.sum()
 
@@ -120,16 +111,18 @@ def _ignores_where(logits, input_ids, where):
 
 
 def some_limits(chance):
-    each, resident = chance.randint(50, 90), chance.randint(200, 400)
+    curve, bend = chance.randint(1, 4), chance.randint(2, 6)
 
     def peak(rows):
-        return resident + each * rows
+        """Two phases of a step take turns at being the larger one, and buffers come in blocks: no straight line."""
+        return 200 + 37 * rows + curve * rows**2 // 8 + 90 * (rows // bend)
 
-    rows = chance.randint(5, 40)
-    yield from ((peak, limit) for limit in (peak(rows) + each // 2, peak(rows), peak(1) - 1))
+    for rows in (chance.randint(5, 40), chance.randint(100, 300), chance.randint(5000, 6000)):
+        yield from ((peak, limit) for limit in (peak(rows), peak(rows) + chance.randint(1, 20), peak(rows) - 1))
+    yield from ((peak, limit) for limit in (peak(1), peak(1) - 1, peak(0) - 1, 1))
 
 
-@exercise("Ask peak(1), peak(2) and so on, until it exceeds the limit. (Doubling and then halving is faster.)", cases=some_limits)
+@exercise("Try peak(1), peak(2) and so on, until it exceeds the limit. (Doubling and then halving is faster.)", cases=some_limits)
 def largest_batch(peak, limit):
     rows = 0
     while peak(rows + 1) <= limit:
@@ -157,23 +150,30 @@ def _proportional(peak, limit):
     return limit // peak(1)
 
 
-def judge_library_batch(answer, chance):
-    tokenizer, texts, seed = mini_bert(), chance.sample(PARAGRAPHS, 3) + [" ".join(PARAGRAPHS) * 2], chance.randint(0, 10**6)
-    got, right = (dict(function(tokenizer, list(texts), seed)) for function in (answer, library_batch.solution))
-    if "labels" not in got:
+@largest_batch.mistake("You extend a straight line through two peaks. Memory need not grow evenly: call `peak` until it exceeds the limit.")
+def _straight_line(peak, limit):
+    return max(0, int((limit - peak(1)) // (peak(2) - peak(1))) + 1)
+
+
+def some_batches(chance):
+    long = " ".join(PARAGRAPHS) * 2
+    for tokenizer in (mini_bert(), mini_roberta()):
+        for texts in (chance.sample(PARAGRAPHS, 3), [*chance.sample(PARAGRAPHS, 2), long, "Short."]):
+            yield tokenizer, texts, chance.randint(0, 10**6)
+
+
+def masked_batch(answer, tokenizer, texts, seed):
+    """Return ids and labels alone: the other tensors follow from them."""
+    batch = answer(tokenizer, texts, seed)
+    if "labels" not in batch:
         raise Wrong("There are no labels in the batch: the collator makes them, the tokenizer does not.")
-    if got["input_ids"].shape != right["input_ids"].shape:
-        raise Wrong("The batch has the shape {got}, and should have {right}: cut at 128 tokens, padded to the longest row.",
-                    got=list(got["input_ids"].shape), right=list(right["input_ids"].shape))  # fmt: skip
-    share = (got["labels"] != -100).sum() / right["attention_mask"].sum()
-    if share > 0.25:
-        raise Wrong("{share:.0%} of the tokens are asked for, not 15%: is mlm_probability=0.15 with mlm on?", share=float(share))
-    if not all(torch.equal(got[name], right[name]) for name in ("input_ids", "labels")):
-        raise Wrong("The holes are not those that this seed gives: hand `seed` to a fresh collator.")
+    return {name: batch[name] for name in ("input_ids", "labels")}
 
 
 @exercise("rows = [tokenizer(text, truncation=True, max_length=128) for text in texts], then call the collator with the list.",
-          judge=judge_library_batch)  # fmt: skip
+          cases=some_batches, run=masked_batch,
+          otherwise="The batch is not the one that this seed gives. Tokenize each text, cut at 128 tokens, and hand the list of rows to a new collator "
+                    "with mlm_probability=0.15 and seed=seed.")  # fmt: skip
 def library_batch(tokenizer, texts, seed):
     from transformers import DataCollatorForLanguageModeling
 
@@ -181,55 +181,64 @@ def library_batch(tokenizer, texts, seed):
     return DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15, seed=seed)(rows)
 
 
-@library_batch.mistake("There are no labels")
-def _tokenizer_alone(tokenizer, texts, seed):
-    return tokenizer(texts, truncation=True, max_length=128, padding=True, return_tensors="pt")
-
-
-@library_batch.mistake("The batch has the shape")
+@library_batch.mistake("The rows are longer than 128 tokens: truncation=True, max_length=128.")
 def _uncut(tokenizer, texts, seed):
-    from transformers import DataCollatorForLanguageModeling
-
-    return DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15, seed=seed)([tokenizer(text, truncation=True) for text in texts])
+    return DataCollatorForLanguageModeling(tokenizer, seed=seed)([tokenizer(text, truncation=True) for text in texts])
 
 
-@library_batch.mistake("The holes are not those")
-def _without_seed(tokenizer, texts, seed):
-    return library_batch.solution(tokenizer, texts, seed + 1)
-
-
-@library_batch.mistake("100% of the tokens")
+@library_batch.mistake("All tokens have labels, and none is masked: that is mlm=False. Leave mlm on.")
 def _causal(tokenizer, texts, seed):
-    from transformers import DataCollatorForLanguageModeling
+    rows = [tokenizer(text, truncation=True, max_length=128) for text in texts]
+    return DataCollatorForLanguageModeling(tokenizer, mlm=False)(rows)
 
-    return DataCollatorForLanguageModeling(tokenizer, mlm=False)([tokenizer(text, truncation=True, max_length=128) for text in texts])
+
+@library_batch.mistake("The rows are padded to 128 tokens. Leave the padding to the collator: it goes as far as the longest row.")
+def _padded(tokenizer, texts, seed):
+    rows = [tokenizer(text, truncation=True, max_length=128, padding="max_length") for text in texts]
+    return DataCollatorForLanguageModeling(tokenizer, seed=seed)(rows)
 
 
 def judge_losses_by_rate(answer, chance):
-    tokenizer, model, text, rates, seen = mini_bert(), mini_bert_model(), chance.choice(PARAGRAPHS), (0.15, 0.4), []
-    hook = model.register_forward_pre_hook(lambda _, args, kwargs: seen.append(kwargs.get("input_ids", *args[:1])), with_kwargs=True)
-    with hook:
-        got = answer(model, tokenizer, text, rates)
+    torch.manual_seed(chance.randint(0, 10**6))
+    tokenizer, text = tiny_tokenizer(), " ".join(chance.sample(PARAGRAPHS, 2))
+    rates = chance.sample([chance.uniform(0.1, 0.15), chance.uniform(0.6, 0.65)], 2)  # so far apart that rows tell to which they belong
+    ids, model, calls = torch.tensor(tokenizer(text)["input_ids"]), tiny_model(len(tokenizer)), []
+
+    def remember(module, args, kwargs, output):
+        calls.append((kwargs["input_ids"] if "input_ids" in kwargs else args[0], output.logits.detach()))
+
+    with model.register_forward_hook(remember, with_kwargs=True):
+        got = answer(model, tokenizer, text, tuple(rates))
     if not isinstance(got, dict) or set(got) != set(rates):
-        raise Wrong("It should return a dictionary with the rates {rates} as keys.", rates=list(rates))
-    if not seen:
-        raise Wrong("The model was never asked.")
-    rows = torch.cat([ids.reshape(-1, ids.shape[-1]) for ids in seen])
-    holes = rows == tokenizer.mask_token_id
-    if holes[:, [0, -1]].any():
-        raise Wrong("[CLS] or [SEP] is hidden in {count} of {rows} rows: only tokens of the text should be.",
-                    count=int(holes[:, [0, -1]].any(dim=1).sum()), rows=len(rows))  # fmt: skip
-    if len(rows) < 32 * len(rates):
-        raise Wrong("The model saw {count} rows for {rates} rates. One draw is luck: take 32 for each.", count=len(rows), rates=len(rates))
-    expected = sum(rates) / len(rates)
-    share = holes[:, 1:-1].float().mean().item()
-    if abs(share - expected) > 5 * math.sqrt(expected * (1 - expected) / holes[:, 1:-1].numel()):
-        raise Wrong("Over both rates {share:.1%} of the tokens are hidden, and {expected:.1%} should be.", share=share, expected=expected)
-    right = losses_by_rate.solution(model, tokenizer, text, rates)
+        raise Wrong("It should return a dictionary with the rates as keys.")
+    if not calls:
+        raise Wrong("The model was never called.")
+    rows, logits = (torch.cat(tensors).cpu() for tensors in zip(*calls))
+    if rows.shape[1:] != ids.shape:
+        raise Wrong("The model should read the tokens of the text, {length} of them, and reads {got}.", length=len(ids), got=rows.shape[-1])
+    masked = rows == tokenizer.mask_token_id
+    if spoiled := int(masked[:, [0, -1]].any(dim=1).sum()):
+        raise Wrong("[CLS] or [SEP] is hidden in {count} of {rows} rows: only tokens of the text should be.", count=spoiled, rows=len(rows))
+    if ((rows != ids) & ~masked).any():
+        raise Wrong("Tokens have changed that are not [MASK] now: hide by the mask token alone.")
+    with torch.no_grad():
+        plain = model(rows.to(model.device)).logits.cpu()
+    if not torch.allclose(logits, plain, atol=1e-3):
+        raise Wrong("The model should attend to every token of the text: leave attention_mask out, or let it be 1 everywhere.")
+    losses = F.cross_entropy(logits.transpose(1, 2), ids.expand_as(rows), reduction="none")
+    shares = masked[:, 1:-1].float().mean(dim=1)
     for rate in rates:
-        if abs(float(got[rate]) - right[rate]) > 1.2:
-            raise Wrong("At {rate} the loss over hidden tokens is about {right:.1f}, and you return {got:.1f}. Are visible tokens -100 in the "
-                        "labels?", rate=rate, right=right[rate], got=float(got[rate]))  # fmt: skip
+        belong = (shares < 0.4) == (rate < 0.4)
+        if belong.sum() != 32 or len(masked[belong].unique(dim=0)) < 30:
+            raise Wrong("For the rate {rate:.2f} the model reads {count} rows, {different} of them different. One draw is luck: take 32 for each rate.",
+                        rate=rate, count=int(belong.sum()), different=len(masked[belong].unique(dim=0)))  # fmt: skip
+        if strays(masked[belong][:, 1:-1].float().flatten(), rate):
+            raise Wrong("For the rate {rate:.2f} {share:.0%} of the tokens are hidden.", rate=rate, share=float(shares[belong].mean()))
+        over_all = losses[belong][masked[belong]].mean()
+        over_draws = (losses * masked)[belong].sum(dim=1) / masked[belong].sum(dim=1)
+        if not (same(got[rate], over_all) or same(got[rate], over_draws.mean())):
+            raise Wrong("For the rate {rate:.2f} the loss over hidden tokens is {right:.3f}, and you return {got}. Are visible tokens -100 in the labels?",
+                        rate=rate, right=float(over_all), got=shown(got[rate]))  # fmt: skip
 
 
 @exercise("Expand the ids to 32 rows, pick, fill in the mask token, and give the model labels that are -100 at visible tokens: its loss is the mean.",
@@ -244,31 +253,3 @@ def losses_by_rate(model, tokenizer, text, rates):
         with torch.no_grad():
             losses[rate] = model(input_ids=masked.to(model.device), labels=labels.to(model.device)).loss.item()
     return losses
-
-
-@losses_by_rate.mistake("[CLS] or [SEP] is hidden in")
-def _special_hidden(model, tokenizer, text, rates):
-    ids = tokenizer(text, return_tensors="pt")["input_ids"].expand(32, -1)
-    losses = {}
-    for rate in rates:
-        hidden = torch.rand(ids.shape) < rate
-        with torch.no_grad():
-            losses[rate] = model(ids.masked_fill(hidden, tokenizer.mask_token_id), labels=ids.masked_fill(~hidden, -100)).loss.item()
-    return losses
-
-
-@losses_by_rate.mistake("At 0.15 the loss over hidden tokens")
-def _all_labels(model, tokenizer, text, rates):
-    ids = tokenizer(text, return_tensors="pt")["input_ids"].expand(32, -1)
-    special = torch.tensor(tokenizer.get_special_tokens_mask(ids[0].tolist(), already_has_special_tokens=True))
-    losses = {}
-    for rate in rates:
-        hidden = (torch.rand(ids.shape) < rate) & (special == 0)
-        with torch.no_grad():
-            losses[rate] = model(ids.masked_fill(hidden, tokenizer.mask_token_id), labels=ids.clone()).loss.item()
-    return losses
-
-
-@losses_by_rate.mistake("It should return a dictionary")
-def _list(model, tokenizer, text, rates):
-    return list(losses_by_rate.solution(model, tokenizer, text, rates).values())

@@ -1,6 +1,12 @@
-"""What checks are made of: bundled tokenizers, tiny models, a few texts."""
+"""What checks are made of: the bundled tokenizers, tiny models, a few texts."""
 
+import re
+from contextlib import contextmanager
 from functools import cache
+
+import torch
+from transformers import AutoModelForMaskedLM, AutoTokenizer, BertConfig, BertTokenizer, PreTrainedConfig
+from transformers.utils import logging
 
 from helpers.paths import ROOT
 
@@ -21,40 +27,44 @@ PARAGRAPHS = (
 
 @cache
 def mini_bert():
-    """The bundled tokenizer of BERT's kind."""
-    from transformers import AutoTokenizer
-
+    """Return the bundled tokenizer of BERT's kind."""
     return AutoTokenizer.from_pretrained(ROOT / "lab" / "checkpoints" / "mini-bert")
 
 
 @cache
 def mini_roberta():
-    """The bundled tokenizer of RoBERTa's kind."""
-    from transformers import AutoTokenizer
-
+    """Return the bundled tokenizer of RoBERTa's kind."""
     return AutoTokenizer.from_pretrained(ROOT / "lab" / "checkpoints" / "mini-roberta")
 
 
 @cache
-def mini_bert_model():
-    """The bundled model of BERT's kind, without a report of its loading in the learner's cell."""
-    from transformers import AutoModelForMaskedLM
-    from transformers.utils import logging
+def tiny_tokenizer():
+    """Return a tokenizer of BERT's kind that knows the words of the texts above, so that a model's logits are few."""
+    words = sorted(set(re.findall(r"\w+|[^\w\s]", " ".join(SENTENCES + PARAGRAPHS).lower())))
+    return BertTokenizer(vocab={token: i for i, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words])})
 
+
+def tiny_model(vocab_size: int = 300, kind: type[PreTrainedConfig] = BertConfig):
+    """Return a masked language model with one small layer, random weights and no dropout, in evaluation mode."""
+    sizes = dict(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64, max_position_embeddings=514)
+    model = AutoModelForMaskedLM.from_config(
+        kind(vocab_size=vocab_size, **sizes, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    )
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter *= 3  # random models of the usual size all guess alike
+    return model.eval()
+
+
+@contextmanager
+def quiet():
+    """Keep the library's warnings and progress bars out of the learner's cell."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        return AutoModelForMaskedLM.from_pretrained(mini_bert().name_or_path).eval()
+        yield
     finally:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
-
-
-def tiny_bert(vocab_size: int = 300):
-    """A masked language model of two small layers with random weights."""
-    from transformers import BertConfig, BertForMaskedLM
-
-    sizes = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, max_position_embeddings=64)
-    return BertForMaskedLM(BertConfig(vocab_size=vocab_size, **sizes, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0))

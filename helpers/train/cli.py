@@ -1,13 +1,15 @@
 """The command line of `helpers.train`: read options, prepare data and model, train, save the model with its card."""
 
 import argparse
+import os
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from accelerate.utils import broadcast_object_list
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
-from helpers import validation
+from helpers import pretrained
 from helpers.access import check_access
 from helpers.paths import ROOT
 from helpers.settings import Settings, resolve
@@ -54,14 +56,14 @@ def set_up(options: argparse.Namespace) -> tuple[Run, object, Settings]:
     """Prepare settings, data and model, and return the run, the tokenizer and the settings."""
     given = {name: getattr(options, name) for name in ("profile", *SETTINGS, "push_to_hub")}
     settings = resolve("05_accelerate_loop", **given, train_splits=options.train_splits and tuple(options.train_splits))
-    check_access(settings)
+    check_access(settings, print if os.environ.get("RANK", "0") == "0" else lambda line: None)  # of several processes one
     accelerator = new_accelerator(settings.seed, options.cpu, options.mixed_precision)
     settings = replace(settings, hub_model_id=settings.hub_model_id or Path(settings.output_dir).name)
     if settings.push_to_hub and accelerator.is_main_process:
         settings = replace(settings, hub_model_id=hub.create_repository(settings.hub_model_id))
     tokenizer = AutoTokenizer.from_pretrained(settings.checkpoint)
-    model = AutoModelForMaskedLM.from_pretrained(settings.checkpoint)
-    validation.masked_lm(tokenizer, model, settings.chunk_size)
+    model = AutoModelForMaskedLM.from_pretrained(settings.checkpoint, dtype=torch.float32)
+    pretrained.check_masked_lm(tokenizer, model, settings.chunk_size)
     if options.no_dropout:
         set_dropout(model, 0.0)
     column, limits = settings.text_column, (settings.max_train_samples, settings.max_eval_samples)

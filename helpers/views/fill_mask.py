@@ -4,7 +4,7 @@ import re
 
 import torch
 
-from helpers import validation
+from helpers import pretrained
 
 BLANK = re.compile(r"\[MASK\]|<mask>|_{3,}", re.IGNORECASE)  # as any of the tokenizers writes it, or as people do
 
@@ -19,7 +19,7 @@ def guess_blanks(model, tokenizer, sentence: str, k: int = 5) -> list[list[tuple
         sentence: Text with blanks; one beyond the model's length gets no guesses.
         k: Guesses a blank.
     """
-    limit = validation.longest(tokenizer, model)
+    limit = pretrained.max_length(tokenizer, model)
     device = next(model.parameters()).device
     text = BLANK.sub(lambda blank: tokenizer.mask_token, sentence)
     inputs = tokenizer(text, return_tensors="pt", truncation=True, max_length=limit).to(device)

@@ -8,6 +8,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import torch
+
 from helpers.i18n import translated
 from helpers.markup import Markup, join, tag
 
@@ -112,6 +114,26 @@ def masked_html(pieces: Sequence[Piece], rate: float) -> Markup:
     key = [join(_box(kind, name[kind]), f" × {count}", " \u2003 ") for kind, count in counts.items()]
     text = tag("div", *map(_piece_html, pieces), style="line-height:2;white-space:pre-wrap;overflow-wrap:anywhere")
     return join(text, tag("p", rates, Markup("<br>"), *key, style="line-height:2;margin:.6em 0 0"))
+
+
+def masked_tokens(tokenizer, before: torch.Tensor, after: torch.Tensor, selected: torch.Tensor) -> Markup:
+    """Return texts as tokens, with the selected ones boxed: the old token struck through, the new one bold.
+
+    Args:
+        tokenizer: Spells the tokens, and says which are padding, which is left out.
+        before: Ids, ``(texts, tokens)``.
+        after: Ids after masking, of the same shape.
+        selected: Booleans of the same shape.
+    """
+    texts = []
+    for old_ids, new_ids, chosen in zip(before.tolist(), after.tolist(), selected.tolist()):
+        olds, news = (tokenizer.convert_ids_to_tokens(ids) for ids in (old_ids, new_ids))
+        pieces = []
+        for token, old, new, box in zip(old_ids, olds, news, chosen):
+            if token != tokenizer.pad_token_id:
+                pieces.append(_piece_html(Piece(" ", old, new, ("kept" if old == new else "mask") if box else "")))
+        texts.append(tag("p", *pieces, style="line-height:2.2"))
+    return join(*texts)
 
 
 def bars_html(columns: Mapping[str, Sequence[Sequence[tuple[str, float]]]]) -> Markup:

@@ -1,7 +1,9 @@
 """How much padding three ways to make batches need, in numbers and as a picture."""
 
-import random
 from collections.abc import Iterable
+
+import torch
+from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from helpers.i18n import say
 from helpers.views.html import BLUE, GREY, LABELS, labels
@@ -15,13 +17,14 @@ def padded_batches(lengths: Iterable[int], batch_size: int, strategy: str) -> li
     Args:
         lengths: Tokens of each text.
         batch_size: Rows in a batch.
-        strategy: "corpus" or "batch" for the longest of either; "grouped" for batches of texts of like length,
-            themselves in random order, as one trains with them.
+        strategy: "corpus" or "batch" for the longest of either; "grouped" for batches of texts of like length, in one of
+            the orders that ``train_sampling_strategy="group_by_length"`` of `Trainer` draws: the texts of some 50 random
+            batches at a time are sorted, longest first.
     """
-    lengths = sorted(lengths) if strategy == "grouped" else list(lengths)
-    batches = [lengths[i : i + batch_size] for i in range(0, len(lengths), batch_size)]
+    lengths = list(lengths)
     if strategy == "grouped":
-        random.Random(0).shuffle(batches)
+        lengths = [lengths[i] for i in get_length_grouped_indices(lengths, batch_size, generator=torch.Generator().manual_seed(0))]
+    batches = [lengths[i : i + batch_size] for i in range(0, len(lengths), batch_size)]
     return [(batch, max(lengths if strategy == "corpus" else batch)) for batch in batches]
 
 

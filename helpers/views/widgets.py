@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import ipywidgets as widgets
 import torch
 
-from helpers import validation
+from helpers import pretrained
 from helpers.chunking import NO_WORD
 from helpers.i18n import say
 from helpers.masking import pick_words
@@ -206,7 +206,7 @@ def fill_mask_playground(checkpoints: Mapping[str, tuple], sentence: str, k: int
                 return note_html(name["maskless"].format(tokenizer=type(tokenizer).__name__))
             columns[checkpoint] = guess_blanks(model, tokenizer, sentence, k)
             if not columns[checkpoint]:
-                return note_html(name["long"].format(limit=validation.longest(tokenizer, model)))
+                return note_html(name["long"].format(limit=pretrained.max_length(tokenizer, model)))
         return bars_html(columns)
 
     line = widgets.Text(sentence, description=f"{name['first']} ⏎", continuous_update=False)  # a model is too slow for every key

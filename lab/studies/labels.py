@@ -31,7 +31,7 @@ from transformers.utils import logging
 from helpers.labelled_logits import skip_unlabelled_logits
 from helpers.paths import ROOT
 from helpers.precision import autocast_dtype, default_device
-from lab.studies import adaptation as study
+from lab.studies import adaptation
 
 RESULTS, STARTS = ROOT / "lab" / "studies" / "labels.json", ROOT / "build" / "labels"
 ARMS, SEEDS = ("plain", "adapted"), range(5)
@@ -42,8 +42,8 @@ STEPS, RATE = 48, 2e-4  # at least so many steps, and at least one epoch; the ra
 
 def reviews(name: str) -> tuple[list[str], Dataset, Dataset]:
     """Texts to adapt to, labelled reviews to train on and the fixed ones to test on."""
-    folder = ROOT / "lab" / "corpora" / "reviews" if name == "bundled" else study.SHARED / "imdb"
-    splits = study.splits_of(folder)
+    folder = ROOT / "lab" / "corpora" / "reviews" if name == "bundled" else adaptation.SHARED / "imdb"
+    splits = adaptation.splits_of(folder)
     texts = splits["unsupervised"]["text"][:] + (splits["train"]["text"][:] if name == "bundled" else [])
     test = splits["test"].shuffle(seed=0)
     return texts, splits["train"], test.select(range(min(1000, len(test))))
@@ -53,19 +53,21 @@ def adapt(name: str, texts: list[str], tokenizer) -> dict[str, Path]:
     """Folders with the two starts, as masked language models."""
     starts = {arm: STARTS / fingerprint() / f"{name}-{arm}" for arm in ARMS}
     if not (starts["adapted"] / "model.safetensors").exists():
-        model = AutoModelForMaskedLM.from_pretrained(study.CHECKPOINT, attn_implementation="eager").to(default_device())
+        model = AutoModelForMaskedLM.from_pretrained(adaptation.CHECKPOINT, attn_implementation="eager").to(default_device())
         model.save_pretrained(starts["plain"])
         skip_unlabelled_logits(model)
-        pieces = study.chunks_of(tokenizer, texts, CHUNKS[name], seed=0)
-        study.train(model, pieces, DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15), seed=0)
+        pieces = adaptation.chunks_of(tokenizer, texts, CHUNKS[name], seed=0)
+        adaptation.train(model, pieces, DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15), seed=0)
         model.save_pretrained(starts["adapted"])
     return starts
 
 
 def fingerprint() -> str:
     """Of the weights and of all that decides the figures: others make the saved ones void."""
-    weights = (study.CHECKPOINT / "model.safetensors").read_bytes()
-    return hashlib.sha256(weights + repr((STEPS, RATE, CHUNKS, study.EPOCHS, study.BATCH, study.RATE)).encode()).hexdigest()[:16]
+    weights = (adaptation.CHECKPOINT / "model.safetensors").read_bytes()
+    return hashlib.sha256(weights + repr((STEPS, RATE, CHUNKS, adaptation.EPOCHS, adaptation.BATCH, adaptation.RATE)).encode()).hexdigest()[
+        :16
+    ]
 
 
 def pick(rows: Dataset, count: int, seed: int) -> Dataset:
@@ -79,8 +81,8 @@ def classify(start: Path, rows: Dataset, test: Dataset, collator, seed: int) -> 
     """Trains a classifier and returns its accuracy."""
     set_seed(seed)  # pooler and head are new, and the same for both arms
     model = AutoModelForSequenceClassification.from_pretrained(start, num_labels=2, attn_implementation="eager").to(default_device())
-    epochs = math.ceil(STEPS / math.ceil(len(rows) / study.BATCH))
-    study.train(model, rows, collator, seed, epochs, RATE)
+    epochs = math.ceil(STEPS / math.ceil(len(rows) / adaptation.BATCH))
+    adaptation.train(model, rows, collator, seed, epochs, RATE)
     return accuracy(model, test, collator)
 
 
@@ -98,11 +100,11 @@ def accuracy(model, test: Dataset, collator, batch_size: int = 50) -> float:
 
 def measure(name: str, results: dict) -> None:
     """Adds what is missing to the results, and saves them after each pair."""
-    tokenizer = AutoTokenizer.from_pretrained(study.CHECKPOINT)
+    tokenizer = AutoTokenizer.from_pretrained(adaptation.CHECKPOINT)
     collator = DataCollatorWithPadding(tokenizer)
     texts, train, test = reviews(name)
     train, test = (
-        rows.map(lambda batch: tokenizer(batch["text"], truncation=True, max_length=study.LENGTH), batched=True, remove_columns="text")
+        rows.map(lambda batch: tokenizer(batch["text"], truncation=True, max_length=adaptation.LENGTH), batched=True, remove_columns="text")
         for rows in (train, test)
     )
     starts = adapt(name, texts, tokenizer)
@@ -138,13 +140,13 @@ def table(results: dict) -> str:
 
 def main() -> None:
     logging.set_verbosity_error()  # each classifier would report its new head
-    settings = {"weights and settings": fingerprint(), "seeds": len(SEEDS), "batch_size": study.BATCH, "learning_rate": RATE,
-                "steps": f"{STEPS} or one epoch, whichever is more", "tokens": study.LENGTH}  # fmt: skip
+    settings = {"weights and settings": fingerprint(), "seeds": len(SEEDS), "batch_size": adaptation.BATCH, "learning_rate": RATE,
+                "steps": f"{STEPS} or one epoch, whichever is more", "tokens": adaptation.LENGTH}  # fmt: skip
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     if results.get("settings") != settings:
         results = {"settings": settings}
     for name in COUNTS:
-        if name == "imdb" and not study.SHARED.exists():
+        if name == "imdb" and not adaptation.SHARED.exists():
             print("make study: the real reviews are skipped, ../shared/data is not there")
             continue
         measure(name, results)

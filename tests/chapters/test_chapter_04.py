@@ -81,7 +81,9 @@ def test_the_table_has_every_mapped_architecture_and_every_one_of_the_guides(row
     if Version(transformers.__version__) > made_by:
         pytest.skip(f"the table was made by transformers {made_by}")
     needless = set(rows) - set(MODEL_FOR_MASKED_LM_MAPPING_NAMES) - set(TUTORIAL)
-    assert set(MODEL_FOR_MASKED_LM_MAPPING_NAMES) | set(TUTORIAL) <= set(rows) and (not needless or Version(transformers.__version__) < made_by)
+    assert set(MODEL_FOR_MASKED_LM_MAPPING_NAMES) | set(TUTORIAL) <= set(rows) and (
+        not needless or Version(transformers.__version__) < made_by
+    )
     assert {name: rows[name]["class"] for name in MODEL_FOR_MASKED_LM_MAPPING_NAMES} == dict(MODEL_FOR_MASKED_LM_MAPPING_NAMES)
 
 

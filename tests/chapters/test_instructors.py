@@ -33,7 +33,7 @@ def returned(path: Path, verdict: str, perplexity: float) -> None:
     figures = {"course_metrics": {"perplexity_before": 52.3, "perplexity_after": perplexity, "perplexity_ratio": 0.86}}
     cells = [
         new_markdown_cell("`ex.prose.check(prose)` counts for nothing"),
-        new_code_cell('settings = resolve(\n    "04_eli5_distilroberta", profile=profile,\n)'),
+        new_code_cell('settings = open_chapter("04_eli5_distilroberta", globals())'),
         new_code_cell("def best_first(texts, scores): ...\n\n\nex.best_first.check(best_first)", outputs=shown(text_plain=verdict)),
         new_code_cell("ex.fill_all.check(fill_all)"),  # never run
         new_code_cell("results.record(…)", outputs=shown(application_json=figures, text_plain="…")),

@@ -4,6 +4,8 @@ import random
 import warnings
 
 import pytest
+import torch
+from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from helpers.views import padding_picture
 from helpers.views.padding import padded_batches, padding_share
@@ -13,7 +15,9 @@ from helpers.views.padding import padded_batches, padding_share
 def test_padding_shares_equal_a_count_of_positions(size):
     lengths = random.Random(size).choices(range(1, 60), k=37)
     figure = padding_picture(iter(lengths), size)
-    for strategy, order, panel in zip(("corpus", "batch", "grouped"), (lengths, lengths, sorted(lengths)), figure.axes):
+    sampler = LengthGroupedSampler(size, lengths=lengths, generator=torch.Generator().manual_seed(0))  # Trainer's
+    orders = lengths, lengths, [lengths[i] for i in sampler]
+    for strategy, order, panel in zip(("corpus", "batch", "grouped"), orders, figure.axes):
         filled = empty = 0
         for start in range(0, len(order), size):
             rows = order[start : start + size]

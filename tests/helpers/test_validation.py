@@ -146,20 +146,6 @@ def test_a_fitting_corpus_passes():
     validation.corpus(DatasetDict(train=rows), "text")
 
 
-def test_chunks_beyond_the_models_positions_are_refused(tokenizer, tiny_model):
-    with pytest.raises(ValueError, match="Chunks of 65 tokens are longer than the 6[24] that this model takes: lower chunk_size"):
-        validation.masked_lm(tokenizer, tiny_model, 65)
-    validation.masked_lm(tokenizer, tiny_model, 62)
-
-
-def test_a_tokenizer_without_a_mask_token_is_refused(tokenizer, tiny_model):
-    class Causal:
-        mask_token, name_or_path = None, "gpt"
-
-    with pytest.raises(ValueError, match="The tokenizer of gpt has no mask token: take the checkpoint of a masked language model"):
-        validation.masked_lm(Causal(), tiny_model, 8)
-
-
 def test_a_corpus_shorter_than_one_chunk_is_told_so():
     with pytest.raises(ValueError, match="The corpus is shorter than one chunk of 128 tokens: add text or lower chunk_size"):
         validation.chunks(rows.select([]), 128)

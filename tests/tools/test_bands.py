@@ -72,7 +72,7 @@ def test_measuring_a_chapter_changes_its_section_and_no_other_line(chapter):
     assert rewritten(text, f"lab.{chapter}", BANDS["lab"][chapter]) == TEXT
 
 
-def test_a_measured_section_of_the_hub_profile_loses_the_published_figures_and_a_new_one_is_added(rewritten):
+def test_a_measured_section_of_the_hub_profile_loses_the_published_figures_and_a_new_one_is_added():
     text = rewritten(TEXT, "hub.03_imdb_domain_adaptation", {"perplexity_after": [11.0, 11.5]})
     assert tomllib.loads(text)["hub"]["03_imdb_domain_adaptation"] == {"perplexity_after": [11.0, 11.5]}
     assert "21.75" in TEXT and "21.75" not in text and "10.73" in text

@@ -19,9 +19,6 @@ RECORD = "from helpers.results import record\n"
 PYTHON3 = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 
 
-
-
-
 def write_notebook(path: Path, *sources: str, tags: tuple[str, ...] = ("parameters",)) -> Path:
     """Parameters, a heading, and a code cell for each source; papermill's own parameters come second, so the first source is [3]."""
     parameters = new_code_cell("epochs = 1\nprofile = 'lab'\noutput_dir = ''", metadata={"tags": list(tags)})
@@ -233,6 +230,7 @@ def finished(tmp_path_factory):
         shutil.copy(ROOT / file, tree)
     for folder in ("helpers", "tools"):
         shutil.copytree(ROOT / folder, tree / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (tree / "tests").mkdir()
     (tree / "tests" / "bands.toml").write_text("[lab.01_a]\nx = [1, 2]\n[lab.02_b]\nx = [1, 2]\n")
     for name in CHAPTERS:
         write_notebook(tree / "notebooks" / f"{name}.ipynb", RECORD + "record(x=1.5)")

@@ -1,0 +1,134 @@
+"""Plots of the chapters: each takes figures that a cell has computed, and shows them."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+from sklearn.metrics import ConfusionMatrixDisplay
+
+from helpers.views.html import BLUE, GREEN, GREY, ORANGE, VERMILION
+
+# -- Chapter 01 --------------------------------------------------------------------------------------------------------
+
+
+def learning_curves(history: Sequence[Mapping[str, float]], baselines: Mapping[str, float], rows: int) -> None:
+    """Show losses and held-out accuracy after each epoch, the accuracy with its standard error and beside baselines.
+
+    Args:
+        history: ``trainer.state.log_history`` of a training that logs and evaluates after each epoch.
+        baselines: Name to accuracy.
+        rows: Held-out rows. The error bars are one standard error of a share of so many, sqrt(a (1 - a) / rows).
+    """
+    _, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
+    for key, marker, colour, name in (("loss", "o", BLUE, "training"), ("eval_loss", "s", VERMILION, "held out")):
+        points = [(row["epoch"], row[key]) for row in history if key in row]
+        left.plot(*zip(*points), marker=marker, color=colour, label=name)
+    epochs, accuracies = zip(*[(row["epoch"], row["eval_accuracy"]) for row in history if "eval_accuracy" in row])
+    errors = [math.sqrt(a * (1 - a) / rows) for a in accuracies]
+    right.errorbar(epochs, accuracies, errors, marker="o", color=BLUE, capsize=4, label="this model, ± 1 standard error")
+    for (name, accuracy), line, colour in zip(baselines.items(), ("--", ":", "-."), (GREY, ORANGE, GREEN)):
+        right.axhline(accuracy, color=colour, linestyle=line, label=name)
+    left.set(ylabel="loss")
+    right.set(ylabel="accuracy, held out", ylim=(min(0.5, *accuracies, *baselines.values()) - 0.05, 1))
+    right.yaxis.set_major_formatter(PercentFormatter(1))
+    for axes in (left, right):
+        axes.set(xlabel="epochs", xlim=(0, max(epochs) + 0.5), xticks=range(math.ceil(max(epochs)) + 1))
+        axes.legend(fontsize="small", loc="upper left")
+    plt.show()
+
+
+def confusion_matrix(labels: Sequence[int], answers: Sequence[int], names: Sequence[str]) -> None:
+    """Show a confusion matrix: true classes in rows, answers in columns, each cell as a share of its row.
+
+    Args:
+        labels: True classes.
+        answers: Predicted classes.
+        names: Of the classes 0, 1, …
+    """
+    _, axes = plt.subplots(figsize=(4.4, 3.4), layout="constrained")
+    look = dict(display_labels=names, cmap="Blues", im_kw={"vmin": 0, "vmax": 1}, colorbar=False, ax=axes)
+    ConfusionMatrixDisplay.from_predictions(labels, answers, labels=range(len(names)), normalize="true", values_format=".0%", **look)
+    axes.set(ylabel="true class", xlabel="answer")
+    plt.show()
+
+
+def two_runs(ours: Sequence[float], theirs: Sequence[float], names: tuple[str, str]) -> None:
+    """Show the losses of two trainings step by step: dots for the first, circles for the second."""
+    _, axes = plt.subplots(figsize=(7, 2.6), layout="constrained")
+    axes.plot(theirs, "o", markersize=9, fillstyle="none", color=VERMILION, label=names[1])
+    axes.plot(ours, marker=".", color=BLUE, label=names[0])
+    axes.set(xlabel="step", ylabel="loss")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend()
+    plt.show()
+
+
+# -- Chapter 02 --------------------------------------------------------------------------------------------------------
+
+
+def binomial(counts: Sequence[int], tokens: int, probability: float) -> None:
+    """Show how often a number of tokens is masked, beside what the binomial distribution predicts.
+
+    Args:
+        counts: Masked tokens in each draw.
+        tokens: Tokens that could be masked in a draw.
+        probability: Of each token to be masked. The shaded band is two standard deviations, sqrt(p (1 - p) / tokens), on either side.
+    """
+    counts = np.asarray(counts)
+    numbers = np.arange(counts.max() + 1)
+    expected = [len(counts) * math.comb(tokens, k) * probability**k * (1 - probability) ** (tokens - k) for k in numbers.tolist()]
+    band = 2 * math.sqrt(probability * (1 - probability) / tokens)
+    _, axes = plt.subplots(figsize=(7, 3), layout="constrained")
+    axes.bar(numbers / tokens, np.bincount(counts), 0.8 / tokens, color=BLUE, label="drawn")
+    axes.plot(numbers / tokens, expected, "o", color=ORANGE, markeredgecolor="black", label="binomial")
+    axes.axvspan(probability - band, probability + band, color=GREY, alpha=0.3, label="two standard deviations")
+    axes.set(xlabel="share of tokens masked", ylabel="draws")
+    axes.legend()
+    plt.show()
+
+
+def bars(values: Mapping[str, float], label: str, number: str = "{:.2f}") -> None:
+    """Show named values as horizontal bars, the first on top."""
+    _, axes = plt.subplots(figsize=(7, 0.7 + 0.5 * len(values)), layout="constrained")
+    colours = [GREY, BLUE, ORANGE, GREEN, VERMILION] * len(values)
+    axes.bar_label(axes.barh([*values], [*values.values()], color=colours[: len(values)]), fmt=number, padding=3)
+    axes.set(xlabel=label)
+    axes.margins(x=0.15)
+    axes.invert_yaxis()
+    plt.show()
+
+
+def losses(points: Sequence[tuple[int, float]], before: Mapping[str, float], after: Mapping[str, float]) -> None:
+    """Show the losses of single steps, and for each named set of texts a line from its loss before to its loss after them."""
+    _, axes = plt.subplots(figsize=(7, 3), layout="constrained")
+    axes.plot(*zip(*points), color=GREY, marker=".", label="single steps")
+    for (name, start), colour, marker in zip(before.items(), (BLUE, ORANGE), "os"):
+        axes.plot([0, len(points)], [start, after[name]], color=colour, marker=marker, markersize=9, label=name)
+    axes.set(xlabel="steps", ylabel="loss (nats)")
+    axes.legend()
+    plt.show()
+
+
+def memory_of_steps(estimates: Mapping[str, object], peaks: Mapping[str, int]) -> None:
+    """Show the estimated parts of a step's memory as stacked bars, and the measured peak beside them.
+
+    Args:
+        estimates: Name to `helpers.memory.Memory`.
+        peaks: Name to bytes.
+    """
+    _, axes = plt.subplots(figsize=(8, 3.4), layout="constrained")
+    left = np.zeros(len(estimates))
+    for part, colour, hatch in zip(
+        ("weights", "gradients", "optimizer", "activations"), (BLUE, ORANGE, GREEN, "white"), ("", "//", "..", "xx")
+    ):
+        values = np.array([getattr(need, part) / 2**20 for need in estimates.values()])
+        axes.barh([*estimates], values, left=left, color=colour, hatch=hatch, edgecolor="black", lw=0.5, label=part)
+        left += values
+    measured = [peaks[name] / 2**20 for name in estimates]
+    axes.plot(measured, [*estimates], "D", color=VERMILION, markeredgecolor="black", label="measured peak")
+    axes.invert_yaxis()
+    axes.set(xlabel="MiB")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.25), ncols=5, fontsize="small")
+    plt.show()
