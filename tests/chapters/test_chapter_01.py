@@ -2,7 +2,6 @@
 
 import contextlib
 from types import SimpleNamespace
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -31,12 +30,11 @@ def chapter(tmp_path_factory):
     """What the notebook's cells leave, on 160 pairs and with a tiny model that has dropout; Trainer's own trainings are left out."""
     folder = tmp_path_factory.mktemp("chapter")
     small = dict(checkpoint=str(tiny_checkpoint(folder / "model")), max_train_samples=160, max_eval_samples=40, batch_size=8)
-    with mock.patch("matplotlib.pyplot.show"):
-        return run_cells("01", r"trainer\.|\bex\.|views\.|perf_counter|sureness", **small, num_train_epochs=1, output_dir=str(folder / "out"))
+    return run_cells("01", r"trainer\.|perf_counter", **small, num_train_epochs=1, output_dir=str(folder / "out"))
 
 
 def test_trainer_and_loop_have_the_same_20_losses_once_nothing_is_left_to_chance(chapter):
-    assert len(chapter["by_loop"]) == 20 and np.ptp(chapter["by_loop"]) > 0.05
+    assert len(chapter["by_loop"]) == 20 and np.ptp(chapter["by_loop"]) > 5e-3
     assert chapter["by_trainer"][:20] == pytest.approx(chapter["by_loop"], abs=1e-5)
 
 
