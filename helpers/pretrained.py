@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedConfig, logging
+from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedConfig, PreTrainedModel, logging
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
@@ -195,7 +195,7 @@ def _check_loaded(tokenizer, model, head: str) -> None:
     tokenizer.model_max_length = max_length(tokenizer, model)
 
 
-def _check_keys(checkpoint: str, model_class: type, head: str) -> None:
+def _check_keys(checkpoint: str, model_class: type[PreTrainedModel], head: str) -> None:
     """Raise ValueError if a checkpoint lacks weights that a chapter does not train from scratch, or has them in other shapes."""
     options = dict(device_map="meta", output_loading_info=True, ignore_mismatched_sizes=True, dtype=torch.float32)
     if head == "classifier":

@@ -171,7 +171,9 @@ def test_orthogonalised_matrices_have_singular_values_near_one(rows, columns):
     assert 0.5 < values.min() and values.max() < 1.4
 
 
-SMALL = "import lab.pretraining.pretrain as p; p.SHAPE.update(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64)\n"
+SMALL = """import lab.pretraining.pretrain as p
+p.SHAPE.update(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64)
+"""
 STOP = """
 save, saved = p.save_atomically, []
 def save_twice_then_stop(state, path):
