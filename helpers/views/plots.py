@@ -132,3 +132,21 @@ def memory_of_steps(estimates: Mapping[str, object], peaks: Mapping[str, int]) -
     axes.set(xlabel="MiB")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.25), ncols=5, fontsize="small")
     plt.show()
+
+
+# -- Chapter 04 --------------------------------------------------------------------------------------------------------
+
+
+def architectures(rows: Sequence[Mapping]) -> None:
+    """Show in two columns how many parameters each architecture has, whether it took a training step, and a note.
+
+    Args:
+        rows: Each with ``architecture``, ``parameters`` (None where there is no model), ``step`` and ``note``.
+    """
+    half = math.ceil(len(rows) / 2)
+    _, panels = plt.subplots(1, 2, figsize=(11, 7), layout="constrained", sharex=True)
+    for axes, part in zip(panels, (rows[:half], rows[half:])):
+        bars = axes.barh([row["architecture"] for row in part], [(row["parameters"] or 0) / 1000 for row in part], color=BLUE)
+        axes.bar_label(bars, [f"{'✓' if row['step'] else '✗'} {row['note']}" for row in part], padding=3, fontsize=8)
+        axes.set(xlabel="thousand parameters", xlim=(0, 1500), ylim=(half - 0.4, -0.6))
+    plt.show()
