@@ -1,33 +1,47 @@
-"""The course as a site: both editions with the outputs they keep, and the API of `helpers`. Runs no notebook and asks no network.
+"""The course as a site: both editions with the outputs they keep, views that answer in the page, and the API of `helpers`.
 
     python site/build.py    # build/site, from a copy in build/site-src
 
-What only a page needs (targets, folds, links) is added to the copy; the notebooks know nothing of it.
+Runs no notebook; asks the network for two packages alone (site/package.json), and does without the views where npm is missing.
+What only a page needs (targets, folds, links, views) is added to the copy; the notebooks know nothing of it.
 """
 
+import base64
+import json
 import re
 import shutil
 import subprocess
 import sys
 import time
 import tomllib
+from html import escape
 from pathlib import Path
 from urllib.parse import unquote
 
 import nbformat
 
+from helpers import i18n
+from helpers.views.html import labels
+
 SITE = Path(__file__).resolve().parent
 ROOT = SITE.parent
 OUT, COPY = ROOT / "build" / "site", ROOT / "build" / "site-src"
 URL = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
+ADDRESS = re.sub(r"https://github\.com/([^/]+)/(.+)", r"https://\1.github.io/\2/", URL)  # where a workflow publishes it
+MOST = 40_000_000  # bytes that a site may take
 GLOSSARY = ROOT / "notebooks" / "zh" / "GLOSSARY.md"
 
 BOOKS = [path.stem for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
-MODULES = sorted(f"helpers.{path.stem}" for path in (ROOT / "helpers").iterdir() if re.fullmatch(r"[a-z]+(\.py)?", path.name))
+CHAPTERS = tomllib.loads((SITE / "chapters.toml").read_text(encoding="utf-8"))
+MODULES = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for path in (ROOT / "helpers").rglob("*.py")
+    if path.stem != "__main__" and (path.parent.name != "exercises" or path.stem == "__init__") and path.read_text(encoding="utf-8").strip()
+)
 PAGES = {  # of each edition: a file of the repository to its page
-    "en": {"README.md": "index", "INSTRUCTORS.md": "instructors", "lab/README.md": "lab"}
+    "en": {"README.md": "readme", "INSTRUCTORS.md": "instructors", "lab/README.md": "lab"}
     | {f"notebooks/{name}.ipynb": name for name in BOOKS},
-    "zh": {"README.zh-CN.md": "index"} | {f"notebooks/zh/{name}.ipynb": name for name in BOOKS},
+    "zh": {"README.zh-CN.md": "readme"} | {f"notebooks/zh/{name}.ipynb": name for name in BOOKS},
 }
 SPHINX = {
     "en": {"language": "en", "html_title": "Fine-tuning Transformers"},
@@ -37,6 +51,26 @@ FOLDED = {
     "en": {"exercise": "Exercise: solve it in the notebook", "colab": "Setup, for Colab alone"},
     "zh": {"exercise": "练习：请在笔记本中完成", "colab": "仅供 Colab 使用的准备步骤"},
 }
+WORDS = {  # of the views, beside those that the notebooks have
+    "en": {
+        "guesses": "Fill-mask playground", "verdict": "Do these two say the same?", "ask": "Ask the model",
+        "offer": "Answers here, in the page: the first time it loads {size} MB, and from then on it needs no network.",
+        "loading": "Loading …", "here": "Computed in this page.",
+        "failed": "It could not be loaded ({error}). Once you are online, touch it again.",
+        "both": "Write two sentences.", "too_long": "The two are longer than this model reads; write shorter ones.",
+        "before": "before", "after": "after", "equivalent": "equivalent", "not_equivalent": "not equivalent",
+        "answers": "The pages answer: change a sentence in a chapter, and its model computes in your browser, without a server.",
+    },
+    "zh": {
+        "guesses": "完形填空试验场", "verdict": "这两句说的是同一件事吗？", "ask": "让模型回答",
+        "offer": "可以直接在本页作答：首次使用要加载 {size} MB，此后不再需要网络。",
+        "loading": "正在加载……", "here": "由本页计算得出。",
+        "failed": "无法加载（{error}）。联网后请再试一次。",
+        "both": "请输入两个句子。", "too_long": "两句合起来超出了该模型能读的长度；请写短一些。",
+        "before": "适应前", "after": "适应后", "equivalent": "等价", "not_equivalent": "不等价",
+        "answers": "网页会作答：改动某一章里的句子，模型就在你的浏览器里计算，不需要服务器。",
+    },
+}  # fmt: skip
 EXERCISE = re.compile(r"^ex\.(\w+)\.check\(\1\)\s*\Z", re.M)
 PROGRESS = re.compile(r"\s*\d+%\|.*\[.*\]\s*")  # a bar as it stood when the notebook was saved
 CHAPTER = re.compile(r"^\| (\d\d · [^|]+?) \|(?=.*/blob/main/(\S+\.ipynb)\))", re.M)  # a row of the README's table
@@ -109,9 +143,24 @@ def fold(cell, summary: str) -> None:
     cell.metadata.setdefault("mystnb", {}).update(code_prompt_show=summary, code_prompt_hide=summary)
 
 
-def book(source: str, language: str) -> str:
-    """A notebook as the site shows it: alt texts with their pictures, exercises and Colab's setup folded."""
+def stand(cell, view: dict, files: dict) -> None:
+    """Puts a view that answers in the page around its static picture, or below a cell that has none."""
+    models = [["before", view["base"]]] if view["kind"] == "guesses" else []
+    if view.get("adapted") in files:
+        models.append(["after", view["adapted"]])
+    spec = {name: value for name, value in view.items() if name not in ("cell", "adapted")} | {"models": models}
+    pictures = [output for output in cell.outputs if "text/html" in output.get("data", {})]
+    if not pictures:
+        pictures = [nbformat.v4.new_output("display_data", {"text/html": ""})]
+        cell.outputs += pictures
+    data = pictures[-1]["data"]
+    data["text/html"] = f'<div data-view="{escape(json.dumps(spec))}">{data["text/html"]}</div>'
+
+
+def book(source: str, language: str, files: dict) -> str:
+    """A notebook as the site shows it: alt texts with their pictures, exercises and Colab's setup folded, views that answer."""
     notebook = nbformat.read(ROOT / source, as_version=4)
+    views = CHAPTERS[Path(source).stem]["view"] if files else []
     prose, targets = anchored({f"cell-{cell.id}": cell.source for cell in notebook.cells if cell.cell_type == "markdown"})
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -120,13 +169,44 @@ def book(source: str, language: str) -> str:
         cell.outputs = [output for output in cell.outputs if not PROGRESS.fullmatch(output.get("data", {}).get("text/plain", ""))]
         for output in cell.outputs:
             output.get("data", {}).pop("application/json", None)  # recorded figures, which stand in the table beside
+        for view in [view for view in views if re.search(view["cell"], cell.source)][:1]:
+            stand(cell, view, files)
+            views = [other for other in views if other is not view]
         if "alt" in cell.metadata:
             cell.metadata["mystnb"] = {"image": {"alt": cell.metadata["alt"]}}
         if EXERCISE.search(cell.source):
             fold(cell, FOLDED[language]["exercise"])
         elif '"google.colab" in sys.modules' in cell.source:
             fold(cell, FOLDED[language]["colab"])
+    for view in views:
+        print(f"{source}: no cell for the view {view['kind']!r}; site/chapters.toml says which", file=sys.stderr)
     return nbformat.writes(notebook)
+
+
+def card(name: str, language: str, pictures: Path) -> str:
+    """A chapter on the front page: its title, what one learns, and a picture out of it."""
+    folder = ROOT / "notebooks" / ("zh" if language == "zh" else "")
+    notebook = nbformat.read(folder / f"{name}.ipynb", as_version=4)
+    title = re.search(r"^# (.+)$", notebook.cells[0].source, re.M)[1]
+    shown = ""
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and re.search(CHAPTERS[name]["picture"], cell.source):
+            for data in (output.get("data", {}) for output in cell.outputs):
+                if "image/png" in data:
+                    (pictures / f"{name}.png").write_bytes(base64.b64decode(data["image/png"]))
+                    shown = f'<img src="pictures/{name}.png" alt="{escape(cell.metadata.get("alt", title))}" loading="lazy">'
+                elif "text/html" in data and "application/json" not in data:
+                    shown = data["text/html"]
+    link = f'<a href="{name}.html">{escape(title)}</a>'
+    return f'<section class="card"><h2>{link}</h2><p>{escape(CHAPTERS[name][language])}</p><div class="picture">{shown}</div></section>'
+
+
+def front(language: str, pictures: Path, files: dict) -> str:
+    """The first page of an edition."""
+    pictures.mkdir(parents=True)
+    cards = "\n".join(card(name, language, pictures).replace("\n", " ") for name in BOOKS)
+    text = (SITE / "pages" / f"index.{language}.md").read_text(encoding="utf-8")
+    return text.replace("ANSWERS", WORDS[language]["answers"] if files else "").replace("CARDS", f'<div class="cards">\n{cards}\n</div>')
 
 
 def page(source: str, language: str) -> str:
@@ -136,18 +216,46 @@ def page(source: str, language: str) -> str:
     return linked(*parts.values(), source, language, targets)
 
 
-def prepare(language: str) -> None:
-    """Writes what Sphinx reads for one edition."""
+def prepare(language: str, files: dict) -> None:
+    """Writes what Sphinx reads for one edition; what it only copies stands in `extra`.
+
+    Args:
+        language: Of the edition.
+        files: Those that the views load; none for a site without views.
+    """
     folder = COPY / language
     shutil.copytree(SITE / "locale", folder / "locale")
+    (folder / "index.md").write_text(front(language, folder / "extra" / "pictures", files), encoding="utf-8")
     for source, name in PAGES[language].items():
-        suffix, text = (".ipynb", book(source, language)) if source.endswith(".ipynb") else (".md", page(source, language))
-        if name == "index":
-            text += (SITE / "pages" / f"contents.{language}.md").read_text(encoding="utf-8")
+        suffix, text = (".ipynb", book(source, language, files)) if source.endswith(".ipynb") else (".md", page(source, language))
         (folder / f"{name}{suffix}").write_text(text, encoding="utf-8")
+    i18n.set_language(language)
+    root = "" if language == "en" else "../"
+    course = {"labels": labels() | WORDS[language], "root": f"{root}models/", "worker": f"{root}worker.js", "files": files}
+    (folder / "course.json").write_text(json.dumps(course, ensure_ascii=False).replace("</", "<\\/"), encoding="utf-8")
     if language == "en":
         api = (SITE / "pages" / "api.md").read_text(encoding="utf-8")
         (folder / "api.md").write_text(api.replace("MODULES", "\n   ".join(MODULES)), encoding="utf-8")
+        shutil.copytree(SITE / "extra", folder / "extra", dirs_exist_ok=True)
+
+
+def packages() -> str:
+    """Fetches the packages of site/package.json into build/npm; says why not, where they cannot be had."""
+    folder, names = ROOT / "build" / "npm", ("package.json", "package-lock.json", ".npmrc")
+    wanted = [(SITE / name).read_bytes() for name in names]
+    if (folder / "node_modules").is_dir() and [(folder / name).read_bytes() for name in names] == wanted:
+        return ""
+    if not shutil.which("npm"):
+        return "there is no npm on the PATH (it comes with Node.js)"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, content in zip(names, wanted):
+        (folder / name).write_bytes(content)
+    done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        shutil.rmtree(folder)
+        return f"npm ci failed: {done.stderr.strip().splitlines()[0] if done.stderr.strip() else done.returncode}"
+    return ""
 
 
 def terms() -> str:
@@ -164,20 +272,36 @@ def main() -> int:
     began = time.perf_counter()
     for folder in (OUT, COPY):
         shutil.rmtree(folder, ignore_errors=True)
+    files = {}
+    if missing := packages():
+        print(f"The site is built without views that answer: {missing}.")
+    else:
+        import models  # slow to import, and of no use without the packages
+
+        files = models.build(COPY / "en" / "extra" / "models")
     for language in SPHINX:
-        prepare(language)
+        prepare(language, files)
     (COPY / "terms.txt").write_text(terms(), encoding="utf-8")
     builds = []
     for language, options in SPHINX.items():
+        folder, out, url = COPY / language, OUT if language == "en" else OUT / language, ADDRESS if language == "en" else f"{ADDRESS}zh/"
         command = [sys.executable, "-m", "sphinx", "--quiet", "--fail-on-warning", "-c", SITE, "-d", COPY / f"read-{language}"]
+        options = options | {"html_extra_path": folder / "extra", "html_baseurl": url}
         command += [word for name, value in options.items() for word in ("-D", f"{name}={value}")]
-        builds.append(subprocess.Popen([*command, COPY / language, OUT if language == "en" else OUT / language]))
+        builds.append(subprocess.Popen([*command, folder, out]))
     failed = [build for build in builds if build.wait()]
-    for rest in [*OUT.rglob("jupyter_execute"), *OUT.rglob("_sources")]:  # of no use to a page
-        shutil.rmtree(rest)
+    for rest in [*OUT.rglob("jupyter_execute"), *OUT.rglob("_sources"), *OUT.rglob("*.map"), *OUT.rglob(".buildinfo")]:  # of no use to a page
+        shutil.rmtree(rest) if rest.is_dir() else rest.unlink()
+    pages = sorted(path.relative_to(OUT).as_posix() for path in OUT.rglob("*.html") if path.stem not in ("search", "genindex"))
+    addresses = "".join(f"<url><loc>{ADDRESS}{path.removesuffix('index.html')}</loc></url>\n" for path in pages)
+    (OUT / "sitemap.xml").write_text(
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{addresses}</urlset>\n'
+    )
     size = sum(file.stat().st_size for file in OUT.rglob("*") if file.is_file())
     print(f"{OUT.relative_to(ROOT)}: {size / 1e6:.1f} MB in {time.perf_counter() - began:.0f} s")
-    return int(bool(failed))
+    if size > MOST:
+        print(f"That is more than {MOST / 1e6:.0f} MB: a coarser STEP in site/models.py makes the models smaller.", file=sys.stderr)
+    return int(bool(failed) or size > MOST)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What the pages compute with: the bundled and the adapted models as ONNX graphs, and the packages that run them.
 
 Whatever a page loads is packed as a script that hands over bytes, so that it opens from a folder (`file://`), where a page may
-load nothing else. A model is a graph, which knows no weights, and its weights. Those are whole multiples of 1/4096 in 16 bits,
+load nothing else. A model is a graph, which knows no weights, and its weights. Those are whole multiples of `STEP` in 16 bits,
 and an adapted model keeps only how they differ from the bundled model's: small numbers, which shrink well.
 """
 
@@ -37,7 +37,7 @@ ADAPTED = {  # by the name of its file: the bundled model that it comes from, an
     "04": ("mini-roberta", "04_eli5_distilroberta"),
     "05": ("mini-bert", "05_accelerate_loop/adapted"),
 }
-STEP = 2**-12  # between neighbouring weights
+STEP = 1 / 3072  # between neighbouring weights
 TIE = 1e-3  # probabilities that a page shows as the same: it rounds to a tenth of a percent
 FARTHEST = 0.02  # that a probability in the page may lie from PyTorch's
 
@@ -119,9 +119,11 @@ def difference(weights: np.ndarray, base: np.ndarray) -> np.ndarray:
     return weights - np.resize(np.append(base, np.zeros(max(0, len(weights) - len(base)), np.uint16)), len(weights))
 
 
-def planes(weights: np.ndarray) -> bytes:
-    """First the lower bytes of all numbers, then the higher ones, which are nearly all alike."""
-    return np.ascontiguousarray(weights.view(np.uint8).reshape(-1, 2).T).tobytes()
+def shrinkable(numbers: np.ndarray) -> bytes:
+    """Numbers as ``uint16`` in an order that gzip makes much of: 0, -1, 1, -2 … become 0, 1, 2, 3 …; all lower bytes come first."""
+    signed = numbers.view(np.int16)
+    folded = (signed << 1) ^ (signed >> 15)
+    return np.ascontiguousarray(folded.view(np.uint8).reshape(-1, 2).T).tobytes()
 
 
 def pack(name: str, content: bytes) -> bytes:
@@ -272,7 +274,7 @@ def build(folder: Path) -> dict[str, list]:
             raise ValueError(f"{name} has another graph than {base}")
         add(kind, graph)
         bases.setdefault(base, weights)
-        add(name, planes(weights if name == base else difference(weights, bases[base])))
+        add(name, shrinkable(weights if name == base else difference(weights, bases[base])))
 
     for name, path in PACKAGES.items():
         add(name, (NPM / path).read_bytes())

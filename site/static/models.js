@@ -68,14 +68,17 @@ const models = (() => {
       });
     });
 
-  // Two bytes a weight, lower bytes first; an adapted model is kept as what to add to the bundled one
+  // 16 bits a weight, lower bytes first, 0, -1, 1, -2 … as 0, 1, 2, 3 …; an adapted model is kept as what to add to the bundled one
   const weights = (name, base) =>
     remember(`weights of ${name}`, async () => {
       const planes = await bytes(name);
       const count = planes.length / 2;
       const whole = new Uint16Array(count);
       const below = name === base ? [] : await weights(base, base);
-      for (let i = 0; i < count; i++) whole[i] = planes[i] + 256 * planes[count + i] + (below[i] ?? 0);
+      for (let i = 0; i < count; i++) {
+        const folded = planes[i] + 256 * planes[count + i];
+        whole[i] = ((folded >>> 1) ^ -(folded & 1)) + (below[i] ?? 0);
+      }
       return whole;
     });
 

@@ -2,7 +2,7 @@
 
 // The notebooks' views, answering in the page. Each stands in place of its static picture, which stays until it is touched.
 (() => {
-  const { labels, sw } = JSON.parse(document.getElementById("course").textContent);
+  const { labels, worker } = JSON.parse(document.getElementById("course").textContent);
   const [BLUE, ORANGE, VERMILION, GREEN, GREY] = ["#0072b2", "#e69f00", "#d55e00", "#009e73", "#999999"];
   const BLANK = /\[MASK\]|<mask>|_{3,}/gi;
 
@@ -155,7 +155,7 @@
       async draw({ base, models: [[name, file]] }, { first, second }) {
         if (!first.trim() || !second.trim()) return note(labels.both);
         const classes = await models.verdict(file, base, first, second);
-        if (!classes.length) return note(labels.pair_long);
+        if (!classes.length) return note(labels.too_long);
         return bars([[named(name), [[[labels.equivalent, classes[1]], [labels.not_equivalent, classes[0]]]]]]);
       },
     },
@@ -166,7 +166,7 @@
   const keepOffline = () =>
     (keeping ??= (async () => {
       if (!navigator.serviceWorker || location.protocol === "file:") return;
-      await navigator.serviceWorker.register(sw);
+      await navigator.serviceWorker.register(worker);
       const { active } = await navigator.serviceWorker.ready;
       const seen = [location.href, ...performance.getEntriesByType("resource").map((entry) => entry.name)];
       active.postMessage(seen.filter((address) => new URL(address).origin === location.origin));
@@ -226,7 +226,7 @@
       place.dispatchEvent(new Event("answered"));
     };
 
-    const form = make("form", { ariaLabel: labels[spec.kind] }, ...fields);
+    const form = make("form", { ariaLabel: labels[{ lens: "lens", masks: "explorer" }[spec.kind] ?? spec.kind] }, ...fields);
     const waits = "ask" in inputs; // a model is too slow for every key
     form.addEventListener("submit", (event) => (event.preventDefault(), answer()));
     form.addEventListener("input", () => waits || answer());
