@@ -58,7 +58,7 @@ WORDS = {  # of the views, beside those that the notebooks have
         "loading": "Loading …", "here": "Computed in this page.",
         "failed": "It could not be loaded ({error}). Once you are online, touch it again.",
         "both": "Write two sentences.", "too_long": "The two are longer than this model reads; write shorter ones.",
-        "before": "before", "after": "after", "equivalent": "equivalent", "not_equivalent": "not equivalent",
+        "before": "before", "after": "after", "trained": "mini-bert, fine-tuned", "equivalent": "equivalent", "not_equivalent": "not equivalent",
         "answers": "The pages answer: change a sentence in a chapter, and its model computes in your browser, without a server.",
     },
     "zh": {
@@ -67,7 +67,7 @@ WORDS = {  # of the views, beside those that the notebooks have
         "loading": "正在加载……", "here": "由本页计算得出。",
         "failed": "无法加载（{error}）。联网后请再试一次。",
         "both": "请输入两个句子。", "too_long": "两句合起来超出了该模型能读的长度；请写短一些。",
-        "before": "适应前", "after": "适应后", "equivalent": "等价", "not_equivalent": "不等价",
+        "before": "适应前", "after": "适应后", "trained": "微调后的 mini-bert", "equivalent": "等价", "not_equivalent": "不等价",
         "answers": "网页会作答：改动某一章里的句子，模型就在你的浏览器里计算，不需要服务器。",
     },
 }  # fmt: skip
@@ -147,7 +147,7 @@ def stand(cell, view: dict, files: dict) -> None:
     """Puts a view that answers in the page around its static picture, or below a cell that has none."""
     models = [["before", view["base"]]] if view["kind"] == "guesses" else []
     if view.get("adapted") in files:
-        models.append(["after", view["adapted"]])
+        models.append(["after" if models else "trained", view["adapted"]])
     spec = {name: value for name, value in view.items() if name not in ("cell", "adapted")} | {"models": models}
     pictures = [output for output in cell.outputs if "text/html" in output.get("data", {})]
     if not pictures:

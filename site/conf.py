@@ -68,7 +68,9 @@ def views_that_answer(app, name, template, context, document):
 
 
 def for_other_sites(app, name, template, context, document):
-    """What networks and searches show of a page: a title, a sentence, a picture, and where it is in the other language."""
+    """Tells networks and searches what to show of a page: a title, a sentence, a picture, and where it is in the other language."""
+    if document is None:
+        return  # a search, an index
     language, base = ("zh" if app.config.language == "zh_CN" else "en"), app.config.html_baseurl
     home = base.removesuffix("zh/")
     sentence = CHAPTERS.get(name, {}).get(language) or ABOUT[language]

@@ -143,7 +143,16 @@ const models = (() => {
     });
   };
 
-  const likeliest = (row, k) => [...row.keys()].sort((a, b) => row[b] - row[a]).slice(0, k);
+  const likeliest = (row, k) => {
+    const best = [];
+    for (let id = 0; id < row.length; id++) {
+      if (best.length === k && row[id] <= row[best[k - 1]]) continue;
+      const place = best.findIndex((other) => row[id] > row[other]);
+      best.splice(place < 0 ? best.length : place, 0, id);
+      best.length = Math.min(best.length, k);
+    }
+    return best;
+  };
 
   return {
     async load(names, tell) {
