@@ -121,7 +121,7 @@
     });
   };
 
-  const named = (name) => labels[name] ?? name;
+  const named = (name) => ({ sentence: labels.first, text: labels.first, mix: "80/10/10" })[name] ?? labels[name] ?? name;
   const VIEWS = {
     lens: {
       controls: { first: "text", second: "text" },
@@ -131,7 +131,7 @@
       },
     },
     masks: {
-      controls: { text: "text", rate: "range", whole: "checkbox", mix: "checkbox", seed: "number", again: "button" },
+      controls: { text: "textarea", rate: "range", whole: "checkbox", mix: "checkbox", seed: "number", again: "button" },
       parts: ({ base }) => ["tokenizers", `${base}-tokenizer`],
       async draw({ base }, values) {
         return values.text.trim() ? masked(masks(await models.tokenizer(base), values), values.rate) : note(labels.empty);
@@ -187,13 +187,14 @@
     const status = make("p", { className: "status" }, filled(labels.offer, { size: (models.size(needed) / 1e6).toFixed(1) }));
     const inputs = {};
     const fields = Object.entries(controls).map(([name, type]) => {
-      if (type === "button" || type === "submit") return (inputs[name] = make("button", { type }, labels[name]));
-      const input = (inputs[name] = make("input", { type, autocomplete: "off" }));
+      if (type === "button" || type === "submit") return (inputs[name] = make("button", { type }, named(name)));
+      const input = (inputs[name] = type === "textarea" ? make(type, { rows: 3 }) : make("input", { type }));
+      input.autocomplete = "off";
       if (type === "range") Object.assign(input, { min: 0, max: 0.6, step: 0.01 });
       if (type === "number") Object.assign(input, { min: 0, max: 2 ** 31, step: 1 });
       input[type === "checkbox" ? "checked" : "value"] = spec[name] ?? "";
       const shown = type === "range" ? [make("output", {}, filled("{v:.0%}", { v: spec[name] }))] : [];
-      const label = make("label", { className: type }, make("span", {}, labels[name] ?? "80/10/10"), input, ...shown);
+      const label = make("label", { className: type }, make("span", {}, named(name)), input, ...shown);
       input.addEventListener("input", () => shown[0]?.replaceChildren(filled("{v:.0%}", { v: input.value })));
       return label;
     });
