@@ -1,30 +1,23 @@
-"""What the pages compute with: the bundled and the adapted models as ONNX graphs, and the packages that run them.
+"""The models that the pages compute with: the bundled ones and those that the chapters left, each held against PyTorch's."""
 
-Whatever a page loads is packed as a script that hands over bytes, so that it opens from a folder (`file://`), where a page may
-load nothing else. A model is a graph, which knows no weights, and its weights. Those are whole multiples of `STEP` in 16 bits,
-and an adapted model keeps only how they differ from the bundled model's: small numbers, which shrink well.
-"""
-
-import gzip
 import hashlib
 import json
 import re
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime
 import torch
-from onnx import TensorProto, helper, numpy_helper
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer
 
+from export import Guesses, Verdict, difference, export, pack, shrinkable
 from helpers import validation
-from helpers.settings import resolve
+from helpers.settings import Settings, resolve
 
 ROOT = Path(__file__).resolve().parent.parent
 LAB, OUTPUT = ROOT / "lab", ROOT / "build" / "output"
+CLASSIFIER = ROOT / "build" / "classifier"
 NPM = ROOT / "build" / "npm" / "node_modules"
 PACKAGES = {  # what a page loads of them
     "runtime": "onnxruntime-web/dist/ort.wasm.bundle.min.mjs",
@@ -37,112 +30,15 @@ ADAPTED = {  # by the name of its file: the bundled model that it comes from, an
     "04": ("mini-roberta", "04_eli5_distilroberta"),
     "05": ("mini-bert", "05_accelerate_loop/adapted"),
 }
-STEP = 1 / 3072  # between neighbouring weights
 TIE = 1e-3  # probabilities that a page shows as the same: it rounds to a tenth of a percent
 FARTHEST = 0.02  # that a probability in the page may lie from PyTorch's
 
 
-class Guesses(torch.nn.Module):
-    """Probabilities of the vocabulary at the blanks of one text, ``(blanks, vocabulary)``; the other positions are left out."""
-
-    examples = {"input_ids": torch.ones(1, 9, dtype=torch.long), "blanks": torch.tensor([3, 4])}
-    dynamic = {"input_ids": {1: torch.export.Dim.DYNAMIC}, "blanks": {0: torch.export.Dim.DYNAMIC}}
-
-    def __init__(self, model):
-        super().__init__()
-        self.body, self.head = model.base_model, getattr(model, "cls", None) or model.lm_head
-
-    def forward(self, input_ids, blanks):
-        return self.head(self.body(input_ids).last_hidden_state[0][blanks]).softmax(-1)
-
-
-class Verdict(torch.nn.Module):
-    """Probabilities of the classes of one pair, ``(1, classes)``."""
-
-    examples = {"input_ids": torch.ones(1, 9, dtype=torch.long), "token_type_ids": torch.zeros(1, 9, dtype=torch.long)}
-    dynamic = {name: {1: torch.export.Dim.DYNAMIC} for name in examples}
-
-    def __init__(self, model):
-        super().__init__()
-        self.model = model
-
-    def forward(self, input_ids, token_type_ids):
-        return self.model(input_ids, token_type_ids=token_type_ids).logits.softmax(-1)
-
-
-def export(module: torch.nn.Module) -> tuple[bytes, np.ndarray]:
-    """An ONNX graph without weights, and the weights as ``uint16``: matrices in steps of `STEP`, the rest as float32 in two pieces each.
-
-    Weights come in the order in which the graph first uses them, so that models with the same body begin alike.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch's own making
-        proto = torch.onnx.export(
-            module.eval(), tuple(module.examples.values()), dynamo=True, dynamic_shapes=tuple(module.dynamic.values()), verbose=False
-        ).model_proto
-    graph = proto.graph
-    uses = [name for node in graph.node for name in node.input]
-    tensors = sorted(graph.initializer, key=lambda tensor: uses.index(tensor.name))
-    step, casts, parts, offset = helper.make_tensor("step", TensorProto.FLOAT, [], [STEP]), [], [], 0
-    for tensor in tensors:
-        values = numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or values.size < 64:
-            continue  # shapes and other constants of the graph
-        if values.ndim == 2 and values.size > 4096:
-            fixed = np.rint(values / STEP)
-            if np.abs(fixed).max() > np.iinfo(np.int16).max:
-                raise ValueError(f"a weight of {np.abs(values).max():.1f} does not fit into 16 bits: {tensor.name}")
-            values, name = fixed.astype(np.int16), tensor.name
-            tensor.name += ".fixed"
-            casts += [helper.make_node("Cast", [tensor.name], [f"{name}.whole"], to=TensorProto.FLOAT)]
-            casts += [helper.make_node("Mul", [f"{name}.whole", "step"], [name])]
-        tensor.data_type = helper.np_dtype_to_tensor_dtype(values.dtype)
-        tensor.ClearField("raw_data")
-        tensor.data_location = TensorProto.EXTERNAL
-        for key, value in {"location": "weights", "offset": offset, "length": values.nbytes}.items():
-            tensor.external_data.add(key=key, value=str(value))
-        parts.append(np.ascontiguousarray(values).view(np.uint16).ravel())
-        offset += values.nbytes
-    graph.initializer.append(step)
-    nodes = [*casts, *graph.node]
-    for field in ("node", "value_info"):
-        graph.ClearField(field)
-    graph.node.extend(nodes)
-    for node in graph.node:
-        node.ClearField("metadata_props")  # where in PyTorch it comes from
-        node.ClearField("doc_string")
-    return proto.SerializeToString(deterministic=True), np.concatenate(parts)
-
-
-def difference(weights: np.ndarray, base: np.ndarray) -> np.ndarray:
-    """What to add to the base to get the weights, modulo 2^16; where the base ends, the weights themselves."""
-    return weights - np.resize(np.append(base, np.zeros(max(0, len(weights) - len(base)), np.uint16)), len(weights))
-
-
-def shrinkable(numbers: np.ndarray) -> bytes:
-    """Numbers as ``uint16`` in an order that gzip makes much of: 0, -1, 1, -2 … become 0, 1, 2, 3 …; all lower bytes come first."""
-    signed = numbers.view(np.int16)
-    folded = (signed << 1) ^ (signed >> 15)
-    return np.ascontiguousarray(folded.view(np.uint8).reshape(-1, 2).T).tobytes()
-
-
-def pack(name: str, content: bytes) -> bytes:
-    """A script that calls ``packed`` with a name and the content, gzipped, in a string with a character for each byte."""
-    text = gzip.compress(content, 9, mtime=0)
-    for byte, escape in ((b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n"), (b"\r", b"\\r")):
-        text = text.replace(byte, escape)
-    return b'packed("%b","%b")' % (name.encode(), text)
-
-
-def unpack(script: bytes) -> bytes:
-    """The content of `pack`'s script, as a page reads it."""
-    text = script[script.index(b',"') + 2 : -2]
-    return gzip.decompress(re.sub(rb"\\(.)", lambda found: {b"n": b"\n", b"r": b"\r"}.get(found[1], found[1]), text, flags=re.DOTALL))
-
-
 def sentences(mask: str) -> list[str]:
     """Fifty sentences of the bundled texts, each with the word in its middle masked."""
-    texts = [json.loads(line)["text"] for name in ("test", "train") for line in (LAB / f"corpora/reviews/{name}.jsonl").open(encoding="utf-8")]
+    texts = [
+        json.loads(line)["text"] for name in ("test", "train") for line in (LAB / f"corpora/reviews/{name}.jsonl").open(encoding="utf-8")
+    ]
     found = []
     for text in texts:
         words = re.split(r"(?<=[.!?])\s", text)[0].split()
@@ -172,10 +68,10 @@ def inputs(module: torch.nn.Module, tokenizer) -> Iterable[dict[str, torch.Tenso
 
 
 def compare(ours: torch.Tensor, theirs: torch.Tensor) -> tuple[bool, float]:
-    """Two rows of probabilities: are the five likeliest tokens the same, ties apart, and how far are the probabilities apart at most?"""
+    """Compare two rows of probabilities: are the five likeliest the same, ties apart, and how far apart are they at most?"""
     k = min(5, ours.shape[-1])
-    ranked = theirs.gather(-1, ours.topk(k).indices) - theirs.topk(k).values  # what theirs gives to our nth, less what it gives to its own
-    return bool((ranked.abs() < TIE).all()), float((ours - theirs).abs().max())
+    same = theirs.gather(-1, ours.topk(k).indices).min() > theirs.topk(k).values.min() - TIE
+    return bool(same), float((ours - theirs).abs().max())
 
 
 def check(name: str, module: torch.nn.Module, graph: bytes, weights: np.ndarray, tokenizer) -> str:
@@ -199,8 +95,8 @@ def check(name: str, module: torch.nn.Module, graph: bytes, weights: np.ndarray,
     return said
 
 
-def classifier(settings) -> torch.nn.Module:
-    """Chapter 01's classifier, trained by its settings: what to do where `make run` left none."""
+def train_classifier(settings: Settings, folder: Path) -> None:
+    """Train chapter 01's classifier by its settings, and save it: what to do where `make run` left none."""
     from datasets import load_dataset
     from transformers import Trainer, TrainingArguments, set_seed
 
@@ -210,17 +106,25 @@ def classifier(settings) -> torch.nn.Module:
     rows = load_dataset(*settings.dataset)["train"].shuffle(seed=0)
     rows = rows.map(lambda batch: tokenizer(batch["sentence1"], batch["sentence2"], truncation=True), batched=True)
     arguments = TrainingArguments(
-        output_dir=settings.output_dir, seed=settings.seed, num_train_epochs=settings.num_train_epochs,
+        output_dir=folder, seed=settings.seed, num_train_epochs=settings.num_train_epochs,
         learning_rate=settings.learning_rate, weight_decay=settings.weight_decay, per_device_train_batch_size=settings.batch_size,
         save_strategy="no", report_to="none", disable_tqdm=True, use_cpu=True, logging_strategy="no",
     )  # fmt: skip
-    Trainer(model, arguments, train_dataset=rows, processing_class=tokenizer).train()
-    return model.eval()
+    trainer = Trainer(model, arguments, train_dataset=rows, processing_class=tokenizer)
+    trainer.train()
+    trainer.save_model()
 
 
 def fits(folder: Path, base: Path, kind: str) -> bool:
-    """Whether a folder holds a model of the bundled one's shape and vocabulary: a chapter may have run with any other."""
-    if not (folder / "model.safetensors").exists():
+    """Tell whether a folder holds a model adapted from the bundled one as it is now: a chapter may have run with any other.
+
+    Args:
+        folder: What a chapter left.
+        base: The bundled checkpoint.
+        kind: Class of the model.
+    """
+    weights = folder / "model.safetensors"
+    if not weights.exists() or weights.stat().st_mtime < (base / "model.safetensors").stat().st_mtime:
         return False
     shape = "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size max_position_embeddings".split()
     ours, theirs = AutoConfig.from_pretrained(base), AutoConfig.from_pretrained(folder)
@@ -231,19 +135,19 @@ def fits(folder: Path, base: Path, kind: str) -> bool:
     )
 
 
-def load(key: str) -> torch.nn.Module | None:
-    """An adapted model, or None where its chapter left none that fits; chapter 01's is trained then."""
+def adapted(key: str) -> Path | None:
+    """Return the folder of an adapted model, or None where its chapter left none; chapter 01's is trained then."""
     base, chapter = ADAPTED[key]
-    folder = OUTPUT / chapter
+    kind = {"01": "BertForSequenceClassification", "04": "RobertaForMaskedLM"}.get(key, "BertForMaskedLM")
+    folders = [OUTPUT / chapter] + [CLASSIFIER] * (key == "01")
+    for folder in folders:
+        if fits(folder, LAB / "checkpoints" / base, kind):
+            return folder
     if key == "01":
-        if fits(folder, LAB / "checkpoints" / base, "BertForSequenceClassification"):
-            return Verdict(AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32))
         print("chapter 01 left no classifier: training it by its settings …", flush=True)
-        return Verdict(classifier(resolve("01_mrpc_classification")))
-    kind = {"mini-bert": "BertForMaskedLM", "mini-roberta": "RobertaForMaskedLM"}[base]
-    if fits(folder, LAB / "checkpoints" / base, kind):
-        return Guesses(AutoModelForMaskedLM.from_pretrained(folder, dtype=torch.float32))
-    print(f"chapter {key} left no adapted model of the bundled one's shape: make run CHAPTERS={key}", flush=True)
+        train_classifier(resolve("01_mrpc_classification"), CLASSIFIER)
+        return CLASSIFIER
+    print(f"chapter {key} has left no adapted model, so its page shows the bundled one alone: make run CHAPTERS={key}", flush=True)
 
 
 def build(folder: Path) -> dict[str, list]:
@@ -288,6 +192,7 @@ def build(folder: Path) -> dict[str, list]:
         add(f"{base}-tokenizer", json.dumps(parts | own).encode())
         add_model(base, Guesses(model), base)
     for key, (base, _) in ADAPTED.items():
-        if (module := load(key)) is not None:
-            add_model(key, module, base)
+        if folder_of := adapted(key):
+            kind, module = (AutoModelForSequenceClassification, Verdict) if key == "01" else (AutoModelForMaskedLM, Guesses)
+            add_model(key, module(kind.from_pretrained(folder_of, dtype=torch.float32)), base)
     return files
