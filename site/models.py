@@ -81,7 +81,8 @@ def check(name: str, module: torch.nn.Module, graph: bytes, weights: np.ndarray,
         ValueError: It has another five likeliest, or a probability is farther off than `FARTHEST`.
     """
     options = onnxruntime.SessionOptions()
-    options.add_external_initializers_from_files_in_memory(["weights"], [weights.tobytes()], [weights.nbytes])
+    content = weights.tobytes()  # has to last as long as the session is being made
+    options.add_external_initializers_from_files_in_memory(["weights"], [content], [len(content)])
     session = onnxruntime.InferenceSession(graph, options)
     farthest, differ, rows = 0.0, 0, 0
     with torch.no_grad():

@@ -106,10 +106,11 @@ const models = (() => {
   const pieces = (tokenizer, text) => {
     const found = [];
     const parts = text.split(tokenizer.marks); // every second one is a special token, typed
-    const normal = (part) => tokenizer.normalizer?.(part) ?? part;
+    const normal = (part) => [...part].map((character) => tokenizer.normalizer?.(character) ?? character).join("");
     let [word, place] = [0, 0];
     for (const [i, part] of parts.entries()) {
-      if (i % 2) found.push({ token: part, word: word++, start: place, stop: place + part.length });
+      const spaces = tokenizer.stripping.has(part) ? /\s*$/.exec(parts[i - 1])[0] : ""; // belong to this token
+      if (i % 2) found.push({ token: spaces + part, word: word++, start: place - spaces.length, stop: place + part.length });
       else {
         const origins = []; // of each character that is left after normalizing
         let from = place;
@@ -138,7 +139,7 @@ const models = (() => {
     const { tokens, token_type_ids } = tokenizer.post_processor(pieces(tokenizer, text), second ? pieces(tokenizer, second) : null, true);
     return tokens.map((piece, i) => {
       const { token, word = null, start = 0, stop = 0 } = piece.token ? piece : { token: piece };
-      const id = tokenizer.token_to_id(token) ?? tokenizer.token_to_id(tokenizer.unknown);
+      const id = tokenizer.token_to_id(token) ?? tokenizer.token_to_id(token.trim()) ?? tokenizer.token_to_id(tokenizer.unknown);
       return { token, id, word, start, stop, segment: tokenizer.segments ? token_type_ids[i] : null };
     });
   };

@@ -4,6 +4,7 @@
 (() => {
   const { labels, worker } = JSON.parse(document.getElementById("course").textContent);
   const [BLUE, ORANGE, VERMILION, GREEN, GREY] = ["#0072b2", "#e69f00", "#d55e00", "#009e73", "#999999"];
+  const LONGEST_WORD = 20; // tokens; those of a longer one are masked one by one
   const BLANK = /\[MASK\]|<mask>|_{3,}/gi;
 
   const escaped = (text) => String(text).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
@@ -46,10 +47,10 @@
     const count = (kind) => pieces.filter((piece) => piece.kind === kind).length;
     const [total, picked] = [pieces.length - count("special"), count("mask") + count("random") + count("kept")];
     const rates = filled(labels.rates, { wanted, drawn: total ? picked / total : 0, picked, total });
-    const key = Object.keys(BOXES).map((kind) => `${box(kind, labels[kind])} × ${count(kind)}`);
+    const key = Object.keys(BOXES).map((kind) => `${box(kind, labels[kind])} × ${count(kind)} \u2003 `);
     return (
       `<div style="line-height:2;white-space:pre-wrap;overflow-wrap:anywhere">${text.join("")}</div>` +
-      `<p style="line-height:2;margin:.6em 0 0">${rates}<br>${key.join(" &nbsp; ")}</p>`
+      `<p style="line-height:2;margin:.6em 0 0">${rates}<br>${key.join("")}</p>`
     );
   };
 
@@ -104,7 +105,9 @@
     const tokens = models.encode(tokenizer, text);
     const special = tokens.map(({ token, word }) => word === null || tokenizer.special.has(token));
     const units = tokens.map(({ word }, i) => (special[i] ? -1 : whole ? word : i));
-    const runs = units.map(((run) => (unit, i) => (run += i > 0 && unit !== units[i - 1]))(0));
+    const long = (unit) => unit >= 0 && units.filter((other) => other === unit).length > LONGEST_WORD;
+    let run = -1;
+    const runs = units.map((unit, i) => (run += unit !== units[i - 1] || long(unit)));
     const random = generator(seed);
     const luck = random.rand(runs.at(-1) + 1);
     const fates = random.rand(tokens.length);
