@@ -12,7 +12,7 @@ import torch
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from export import Guesses, Verdict, difference, export, pack, shrinkable
-from helpers import validation
+from helpers import pretrained
 from helpers.settings import Settings, resolve
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -189,7 +189,7 @@ def build(folder: Path) -> dict[str, list]:
         tokenizers[base] = tokenizer = AutoTokenizer.from_pretrained(checkpoint)
         parts = {part: json.loads((checkpoint / f"{part}.json").read_text(encoding="utf-8")) for part in ("tokenizer", "tokenizer_config")}
         model = AutoModelForMaskedLM.from_pretrained(checkpoint, dtype=torch.float32)
-        own = {"limit": validation.longest(tokenizer, model), "segments": "token_type_ids" in tokenizer("a")}
+        own = {"limit": pretrained.max_length(tokenizer, model), "segments": "token_type_ids" in tokenizer("a")}
         add(f"{base}-tokenizer", json.dumps(parts | own).encode())
         add_model(base, Guesses(model), base)
     for key, (base, _) in ADAPTED.items():

@@ -222,7 +222,10 @@
         }
         const html = await draw(spec, values());
         loaded = true;
-        if (mine === turn) picture.innerHTML = html;
+        if (mine === turn) {
+          picture.innerHTML = html;
+          reachable(picture); // site.js
+        }
         status.replaceChildren(labels.here);
       } catch (error) {
         status.replaceChildren(filled(labels.failed, { error: error.message }));
