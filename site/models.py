@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
+import transformers
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from export import Guesses, Verdict, difference, export, pack, shrinkable
@@ -165,6 +167,9 @@ def build(folder: Path) -> dict[str, list]:
     """
     files, graphs, bases = {}, {}, {}
     folder.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that no model here needs
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
 
     def add(name: str, content: bytes) -> None:
         script = pack(name, content)
