@@ -154,29 +154,37 @@ def book(source: str, language: str, files: dict) -> str:
 
 
 def card(name: str, language: str, pictures: Path) -> str:
-    """A chapter on the front page: its title, what one learns, and a picture out of it."""
-    folder = ROOT / "notebooks" / ("zh" if language == "zh" else "")
-    notebook = nbformat.read(folder / f"{name}.ipynb", as_version=4)
+    """Return a chapter as the front page shows it: its title, what one learns, and its picture.
+
+    The picture is the table or the quotation that the chapter opens with, or else what one of its cells shows.
+    """
+    notebook = nbformat.read(ROOT / "notebooks" / ("zh" if language == "zh" else "") / f"{name}.ipynb", as_version=4)
     title = re.search(r"^# (.+)$", notebook.cells[0].source, re.M)[1]
-    shown = ""
-    for cell in notebook.cells:
-        if cell.cell_type == "code" and re.search(CHAPTERS[name]["picture"], cell.source):
-            for data in (output.get("data", {}) for output in cell.outputs):
-                if "image/png" in data:
-                    (pictures / f"{name}.png").write_bytes(base64.b64decode(data["image/png"]))
-                    shown = f'<img src="pictures/{name}.png" alt="{escape(cell.metadata.get("alt", title))}" loading="lazy">'
-                elif "text/html" in data and "application/json" not in data:
-                    shown = data["text/html"]
+    opening = re.search(r"^(?:\|.*(?:\n|\Z))+|^(?:>.*(?:\n|\Z))+", notebook.cells[0].source, re.M)
+    shown = opening[0] if opening else ""
+    outputs = [
+        (cell, output.get("data", {}))
+        for cell in notebook.cells
+        if cell.cell_type == "code" and not opening and re.search(CHAPTERS[name]["picture"], cell.source)
+        for output in cell.outputs
+    ]
+    for cell, data in outputs:
+        if "image/png" in data:
+            (pictures / f"{name}.png").write_bytes(base64.b64decode(data["image/png"]))
+            shown = f'<img src="pictures/{name}.png" alt="{escape(cell.metadata.get("alt", title))}" loading="lazy">'
+        elif "text/html" in data and "application/json" not in data:
+            shown = data["text/html"].replace("\n", " ")
     link = f'<a href="{name}.html">{escape(title)}</a>'
-    return f'<section class="card"><h2>{link}</h2><p>{escape(CHAPTERS[name][language])}</p><div class="picture">{shown}</div></section>'
+    about = escape(CHAPTERS[name][language])
+    return f'<section class="card">\n<h2>{link}</h2>\n<p>{about}</p>\n<div class="picture">\n\n{shown}\n\n</div>\n</section>\n'
 
 
 def front(language: str, pictures: Path, files: dict) -> str:
     """The first page of an edition."""
     pictures.mkdir(parents=True)
-    cards = "\n".join(card(name, language, pictures).replace("\n", " ") for name in BOOKS)
+    cards = "\n".join(card(name, language, pictures) for name in BOOKS)
     text = (SITE / "pages" / f"index.{language}.md").read_text(encoding="utf-8")
-    return text.replace("ANSWERS", WORDS[language]["answers"] if files else "").replace("CARDS", f'<div class="cards">\n{cards}\n</div>')
+    return text.replace("ANSWERS", WORDS[language]["answers"] if files else "").replace("CARDS", f'<div class="cards">\n\n{cards}\n</div>')
 
 
 def page(source: str, language: str) -> str:
