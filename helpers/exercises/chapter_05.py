@@ -1,12 +1,18 @@
 """The exercises of chapter 05: means of means, equal weights, accumulation, shares, paired differences."""
 
+import copy
 import math
-from types import SimpleNamespace
+from typing import NamedTuple
 
 import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader
 
-from helpers.exercises.engine import Wrong, exercise
+from helpers.exercises.engine import Wrong, exercise, same, shown
+from helpers.exercises.fixtures import tiny_model
+from helpers.train.setup import forget_accelerator
+
+TOLERANCE = 5e-4  # of a gradient's or a change's length
 
 
 def some_sums(chance):
@@ -53,17 +59,25 @@ def _swapped(sums):
 
 
 def some_models(chance):
-    def model(**layers):
-        return torch.nn.ModuleDict({name: torch.nn.Linear(3, 2) for name in layers})
+    def model(extra=False):
+        layers = {"a": torch.nn.Linear(3, 2), "b": torch.nn.Linear(3, 2), "n": torch.nn.BatchNorm1d(2)}
+        return torch.nn.ModuleDict(layers | ({"c": torch.nn.Linear(3, 2)} if extra else {}))
+
+    def like(one, extra=False):
+        other = model(extra)
+        other.load_state_dict(one.state_dict(), strict=False)
+        return other
 
     torch.manual_seed(chance.randint(0, 10**6))
-    one = model(a=1, b=1)
-    near, more = model(a=1, b=1), model(a=1, b=1, c=1)
-    for other in (near, more):
-        other.load_state_dict(one.state_dict() | {name: tensor for name, tensor in other.state_dict().items() if name.startswith("c")})
-    near["b"].weight.data[0, 0] *= 1 + 1e-6
-    far = model(a=1, b=1)
-    yield from ((one, far), (one, near), (one, more), (more, one), (one, one))
+    one = model()
+    one["a"].weight.data = torch.arange(6.0).view(2, 3)  # whole numbers: their sums are exact
+    near, swapped, buffer, more = like(one), like(one), like(one), like(one, extra=True)
+    with torch.no_grad():
+        near["b"].weight[0, 0] *= 1 + 1e-6
+        swapped["a"].weight.copy_(one["a"].weight.flip(0, 1))  # other weights, the same sum
+        buffer["n"].running_mean += 1
+    yield from ((one, other) for other in (model(), near, swapped, buffer, more, one, like(one)))
+    yield more, one
 
 
 @exercise("state_dict() of both. Names in one but not in both differ; for the others torch.equal tells.", cases=some_models)
@@ -95,92 +109,118 @@ def _agreeing(one, two):
     return sorted((one.state_dict().keys() | two.state_dict().keys()) - set(differing.solution(one, two)))
 
 
-class _Tiny(torch.nn.Module):
-    """A regression that a hook can watch: whatever batch it gets, its loss has a gradient."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer = torch.nn.Linear(2, 1)
-
-    def forward(self, x, labels):
-        return SimpleNamespace(loss=((self.layer(x).squeeze(-1) - labels) ** 2).mean())
-
-
 def judge_accumulating_loop(answer, chance):
-    from helpers.train.setup import forget_accelerator
-
-    every, groups = chance.choice([2, 3]), 3
     torch.manual_seed(chance.randint(0, 10**6))
-    model, rows = _Tiny(), [{"x": torch.randn(2), "labels": torch.randn(())} for _ in range(4 * every * groups)]
-    seen = []
-    hook = model.register_forward_pre_hook(lambda module, args: seen.append(module.layer.weight.detach().clone()))
+    for every, rows in ((2, 2), (3, 1)):
+        model, rate = tiny_model(), 10 ** chance.uniform(-3, -2)
+        ids = torch.randint(5, 300, (3 * every * rows, 12))
+        counts = torch.tensor([1, 2, 9, 8, 1, 3, 7, 2, 1, 9, 4, 3])[: len(ids)]  # masked tokens of each row
+        labels = ids.masked_fill(torch.rand(ids.shape).argsort(dim=1) >= counts[:, None], -100)
+        batches = DataLoader([{"input_ids": row, "labels": label} for row, label in zip(ids, labels)], rows)
+        got, right, unweighted = (train(loop, model, batches, every, rate) for loop in (answer, accumulating_loop.solution, _by_batch))
+        if not got.steps:
+            raise Wrong("The weights never change: is optimizer.step() called, and has the optimizer gone through prepare?")
+        if got.steps != right.steps:
+            raise Wrong("The weights change after batches {got}, and should after {want}.", got=got.steps, want=right.steps)
+        if far(got.gradients, right.gradients):
+            if not far(got.gradients[0], unweighted.gradients[0]):
+                raise Wrong(
+                    "Each batch counts the same, however many masked tokens it has: multiply its loss by its share of the step's masked tokens."
+                )
+            if not far(got.gradients[0], right.gradients[0]):
+                raise Wrong("The first step is right, and the later ones have other gradients: are they cleared after each step?")
+            raise Wrong("The gradient of a step should be that of the mean over all its masked tokens; yours has {ratio:.2f} times its length.",
+                        ratio=float(got.gradients[0].norm() / right.gradients[0].norm()))  # fmt: skip
+        if far(got.moves, right.moves):
+            raise Wrong(
+                "The gradients are right, but the weights move otherwise: take AdamW with the given learning rate, and no schedule."
+            )
+        if any(isinstance(loss, torch.Tensor) for loss in got.losses):
+            raise Wrong("The losses should be numbers: .item().")
+        if not same([float(f"{loss:.3g}") for loss in got.losses], [float(f"{loss:.3g}") for loss in right.losses]):
+            raise Wrong("The losses of the steps should be {right}, and are {got}: the mean over all masked tokens of a step.",
+                        right=[round(loss, 3) for loss in right.losses], got=shown(got.losses))  # fmt: skip
+
+
+class Training(NamedTuple):
+    """What a loop returns and does: its losses, the batches seen at each step, the gradients there, the change of the weights."""
+
+    losses: object
+    steps: list[int]
+    gradients: torch.Tensor
+    moves: torch.Tensor
+
+
+def train(loop, model, batches, every, learning_rate):
+    """Return a `Training` of a copy of the model."""
+    model, before, seen, steps, gradients = copy.deepcopy(model), weights(model), [], [], []
+
+    def remember(optimizer, *_):
+        steps.append(len(seen))
+        gradients.append(weights(model, lambda parameter: torch.zeros_like(parameter) if parameter.grad is None else parameter.grad))
+
+    hooks = model.register_forward_pre_hook(lambda *_: seen.append(1)), register_optimizer_step_pre_hook(remember)
     try:
-        losses = answer(model, DataLoader(rows, 4), every, 1e-2)
+        losses = loop(model, batches, every, learning_rate)
     finally:
-        hook.remove()
-        forget_accelerator()  # or the next one of this notebook would accumulate as well
-    if not isinstance(losses, list) or len(losses) != len(seen) or not seen:
-        raise Wrong("It should return a list with a loss for each of the {count} batches.", count=every * groups)
-    if not all(isinstance(loss, float) for loss in losses):
-        raise Wrong("The losses should be numbers: .item().")
-    seen.append(model.layer.weight.detach().cpu())
-    moved = [not torch.equal(old.cpu(), new.cpu()) for old, new in zip(seen, seen[1:])]
-    wanted = [(i + 1) % every == 0 for i in range(every * groups)]
-    if not any(moved):
-        raise Wrong("The weights never change: is optimizer.step() called, and has the optimizer gone through prepare?")
-    if all(moved):
-        raise Wrong("The weights change after every batch, and should after every {every}: gradient_accumulation_steps, and the optimizer through prepare.",
-                    every=every)  # fmt: skip
-    if moved != wanted:
-        raise Wrong("The weights change after batches {got}, and should after {want}.",
-                    got=[i + 1 for i, x in enumerate(moved) if x], want=[i + 1 for i, x in enumerate(wanted) if x])  # fmt: skip
+        for hook in hooks:
+            hook.remove()
+        forget_accelerator()  # or the next one of this notebook would have the settings of the answer's
+    return Training(losses, steps, torch.stack(gradients) if gradients else torch.empty(0), weights(model) - before)
 
 
-@exercise("Take accelerated_loop, give the Accelerator its argument, and indent the loop's body under the `with`. step() and zero_grad() of prepared "
-          "objects know when to do nothing.", judge=judge_accumulating_loop)  # fmt: skip
+def weights(model, of=lambda parameter: parameter):
+    """Return all parameters, or what `of` makes of them, as one vector; keys' biases change nothing, and have noise for gradients."""
+    return torch.cat(
+        [of(parameter).detach().cpu().flatten() for name, parameter in model.named_parameters() if "key.bias" not in name]
+    ).clone()
+
+
+def far(one, other):
+    """Return whether vectors differ by more than the rounding of their sums."""
+    return bool((one - other).norm() > TOLERANCE * other.norm())
+
+
+@exercise("A batch's loss is the mean over its masked tokens. Multiplied by their number and divided by the number in all `every` batches, it is "
+          "that batch's part of the step's loss: call accelerator.backward on the parts, then step once.", judge=judge_accumulating_loop)  # fmt: skip
 def accumulating_loop(model, batches, every, learning_rate):
     from accelerate import Accelerator
 
-    accelerator = Accelerator(gradient_accumulation_steps=every)
+    accelerator = Accelerator()
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
     model, optimizer, batches = accelerator.prepare(model, optimizer, batches)
     model.train()
-    seen = []
-    for batch in batches:
-        with accelerator.accumulate(model):
-            loss = model(**batch).loss
-            accelerator.backward(loss)
+    losses, batches = [], list(batches)
+    for start in range(0, len(batches), every):
+        group = batches[start : start + every]
+        counts = [(batch["labels"] != -100).sum() for batch in group]
+        parts = []
+        for batch, count in zip(group, counts):
+            part = model(**batch).loss * count / sum(counts)
+            accelerator.backward(part)
+            parts.append(part.item())
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(sum(parts))
+    return losses
+
+
+def _by_batch(model, batches, every, learning_rate):
+    """A typical mistake: the mean of the batches' means."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
+    for i, batch in enumerate(batches):
+        (model(**batch).loss / every).backward()
+        if (i + 1) % every == 0:
             optimizer.step()
             optimizer.zero_grad()
-            seen.append(loss.item())
-    return seen
-
-
-@accumulating_loop.mistake("The weights change after every batch")
-def _never_told(model, batches, every, learning_rate):
-    return accumulating_loop.solution(model, batches, 1, learning_rate)
-
-
-@accumulating_loop.mistake("The weights never change")
-def _no_step(model, batches, every, learning_rate):
-    return [model(**batch).loss.item() for batch in batches]
-
-
-@accumulating_loop.mistake("The weights change after batches")
-def _too_late(model, batches, every, learning_rate):
-    return accumulating_loop.solution(model, batches, every + 2, learning_rate)
-
-
-@accumulating_loop.mistake("The losses should be numbers")
-def _tensors(model, batches, every, learning_rate):
-    return [torch.tensor(loss) for loss in accumulating_loop.solution(model, batches, every, learning_rate)]
+    return []
 
 
 def some_batches(chance):
     rows = [chance.randint(100, 999) for _ in range(6)]
-    yield from ((rows, index, 2) for index in (0, 1))
-    yield from ((rows, index, 3) for index in (0, 2))
-    yield from ((rows[:5], 0, 2), (rows, 0, 4))
+    yield from ((rows, index, processes) for processes in (1, 2, 3, 6) for index in range(processes))
+    yield from ((rows[:5], 0, 2), (rows, 0, 4), (rows, 3, 4), (rows[:2], 1, 4), (rows, 4, 5))
+    yield [7, 7, 7, 8], 1, 2
 
 
 @exercise("size = len(rows) // processes, and a slice. divmod tells what is left over.", cases=some_batches)
@@ -211,13 +251,14 @@ def _from_one(rows, index, processes):
 
 
 def some_trainings(chance):
-    base = {"plain": chance.uniform(0.5, 0.6), "adapted": chance.uniform(0.65, 0.8)}
+    accuracies = {(arm, seed): chance.uniform(0.5, 0.8) for arm in ("plain", "adapted") for seed in range(-1, 31)}
 
-    def classify(arm, seed):
-        return base[arm] + 0.01 * ((seed * 7 + len(arm)) % 5)
+    def accuracy_of(arm, seed):
+        return accuracies[arm, seed]
 
-    yield classify, chance.sample(range(20), 3)
-    yield classify, [chance.randint(0, 20)]
+    yield accuracy_of, chance.sample(range(30), 3)
+    yield accuracy_of, [chance.randint(0, 29)]
+    yield accuracy_of, [5, 2, 2, 9]
 
 
 @exercise("One list comprehension over the seeds: accuracy_of('adapted', seed) - accuracy_of('plain', seed).", cases=some_trainings)
@@ -232,11 +273,11 @@ def _losses_instead(classify, seeds):
 
 @gains.mistake("You return their mean. `interval` needs every difference, to see how they scatter.")
 def _mean(classify, seeds):
-    found = gains.solution(classify, seeds)
-    return sum(found) / len(found)
+    differences = gains.solution(classify, seeds)
+    return sum(differences) / len(differences)
 
 
-@gains.mistake("Those are points in a hundred; shares were asked for, such as 0.03.")
+@gains.mistake("Those are points in a hundred; return shares, such as 0.03.")
 def _points(classify, seeds):
     return [100 * gain for gain in gains.solution(classify, seeds)]
 

@@ -63,6 +63,13 @@ class Wrong(Exception):
         self.message, self.values = message, values
 
 
+@dataclass(frozen=True)
+class Raised:
+    """The exception that an answer raised; returning one is something else."""
+
+    error: Exception
+
+
 def call(answer: Callable, *arguments) -> object:
     """Return what the answer returns."""
     return answer(*arguments)
@@ -109,14 +116,14 @@ class Exercise:
         return ast.get_source_segment(source, ast.parse(source).body[0])  # without the decorator
 
     def result(self, answer: object, case: tuple) -> object:
-        """Return what `run` makes of an answer, or the exception raised; data and models are copied first, so that no change lasts."""
+        """Return what `run` makes of an answer, or what it raised; data and models are copied first, so that no change lasts."""
         mutable = list | dict | torch.Tensor | torch.nn.Module
         try:
             return self.run(answer, *(copy.deepcopy(value) if isinstance(value, mutable) else value for value in case))
         except Wrong:
             raise
         except Exception as error:
-            return error
+            return Raised(error)
 
     def verify(self, answer: object) -> None:
         """Raise `Wrong`, or the answer's own exception, unless the answer is right."""
@@ -132,14 +139,13 @@ class Exercise:
             if all(same(got, self.result(mistake, case)) for case, got, _ in tried):
                 raise Wrong(message)
         case, got, right = min(wrong, key=lambda row: len(repr(row[0])))
-        if isinstance(got, Exception):
-            raise got
+        if isinstance(got, Raised):
+            raise got.error
         if self.otherwise:
             raise Wrong(self.otherwise)
-        if isinstance(right, Exception):
-            raise Wrong(
-                "For {case} it should raise {right}, and returns {got}.", case=shown(case), got=shown(got), right=type(right).__name__
-            )
+        if isinstance(right, Raised):
+            right = type(right.error).__name__
+            raise Wrong("For {case} it should raise {right}, and returns {got}.", case=shown(case), got=shown(got), right=right)
         raise Wrong("For {case} it should return {right}, and returns {got}.", case=shown(case), got=shown(got), right=shown(right))
 
 
@@ -149,8 +155,8 @@ def same(answer: object, right: object) -> bool:
     Numbers must be of one kind (boolean, whole or real; a whole number may stand for a real one) and real ones agree within 1e-5;
     their width does not matter. Any sequence or array may stand for a list, but only a tensor for a tensor. Exceptions agree by class.
     """
-    if isinstance(right, Exception):
-        return isinstance(answer, type(right))
+    if isinstance(right, Raised):
+        return isinstance(answer, Raised) and isinstance(answer.error, type(right.error))
     if isinstance(right, torch.Tensor) and right.ndim and not (isinstance(answer, torch.Tensor) and answer.shape == right.shape):
         return False
     answer, right = (value.tolist() if hasattr(value, "tolist") else value for value in (answer, right))
@@ -247,7 +253,7 @@ class Chapter:
 def exercise(hint: str, *, value: tuple[str, str] | None = None, **options):
     """Make a function the solution of an exercise, or return that of a ``value=(name, source)``; `options` are `Exercise`'s."""
     if value:
-        return Exercise(*value, hint, **options)
+        return Exercise(*value, hint, **{"run": lambda answer: answer} | options)
     return lambda solution: Exercise(solution.__name__, solution, hint, **options)
 
 

@@ -45,8 +45,8 @@ def tiny_tokenizer():
 
 
 def tiny_model(vocab_size: int = 300, kind: type[PreTrainedConfig] = BertConfig):
-    """Return a masked language model of two small layers, random weights and no dropout, in evaluation mode."""
-    sizes = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, max_position_embeddings=514)
+    """Return a masked language model with one small layer, random weights and no dropout, in evaluation mode."""
+    sizes = dict(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64, max_position_embeddings=514)
     model = AutoModelForMaskedLM.from_config(
         kind(vocab_size=vocab_size, **sizes, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     )

@@ -1,6 +1,7 @@
 """The command line of `helpers.train`: read options, prepare data and model, train, save the model with its card."""
 
 import argparse
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def set_up(options: argparse.Namespace) -> tuple[Run, object, Settings]:
     """Prepare settings, data and model, and return the run, the tokenizer and the settings."""
     given = {name: getattr(options, name) for name in ("profile", *SETTINGS, "push_to_hub")}
     settings = resolve("05_accelerate_loop", **given, train_splits=options.train_splits and tuple(options.train_splits))
-    check_access(settings)
+    check_access(settings, print if os.environ.get("RANK", "0") == "0" else lambda line: None)  # of several processes one
     accelerator = new_accelerator(settings.seed, options.cpu, options.mixed_precision)
     settings = replace(settings, hub_model_id=settings.hub_model_id or Path(settings.output_dir).name)
     if settings.push_to_hub and accelerator.is_main_process:

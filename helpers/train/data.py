@@ -27,7 +27,7 @@ def read_texts(dataset: Sequence[str], column: str, splits: Sequence[str], repor
         dataset: Arguments of `load_dataset`.
         column: Name of the column with the texts.
         splits: Splits to join, where the data set has them.
-        report: Called with a line if texts are dropped.
+        report: Called with a line if texts are dropped or hold no words.
 
     Returns:
         Texts to train on as ``train``, and others to evaluate on as ``test``.
@@ -37,7 +37,7 @@ def read_texts(dataset: Sequence[str], column: str, splits: Sequence[str], repor
     """
     corpus = load_dataset(*dataset)
     chosen = [split for split in splits if split in corpus] or splits
-    validation.corpus(corpus, column, chosen)
+    validation.corpus(corpus, column, chosen, report=report)
     joined = concatenate_datasets([corpus[split].select_columns(column) for split in chosen])
     return hold_out(drop_repeats(joined, column, report))
 
