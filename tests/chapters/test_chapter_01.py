@@ -72,7 +72,11 @@ def test_the_loops_evaluation_switches_dropout_off_and_counts_every_pair_once(ch
 
 
 @pytest.mark.parametrize("change, splits, message", [
-    ({"label": [0, 1, -1]}, ("train",), "Row 2 of the split 'train' has the label -1, and the classes are the whole numbers 0 and 1 .*: leave such rows out"),
+    (
+        {"label": [0, 1, -1]},
+        ("train",),
+        "Row 2 of the split 'train' has the label -1, and the classes are the whole numbers 0 and 1 .*: leave such rows out",
+    ),
     ({"label": [0, 2, 1]}, ("train",), "Row 1 of the split 'train' has the label 2"),
     ({}, ("train", "validation"), "no split 'validation', only train"),
     ({name: values[:1] for name, values in PAIRS.items()}, ("train",), "has too few pairs \\(1\\)"),

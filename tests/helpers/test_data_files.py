@@ -125,7 +125,10 @@ def test_a_dict_saved_to_disk_is_read(look, tmp_path):
             r"Line 11 of .*train.jsonl is no JSON \(Unterminated string.*\): mend or delete it",
         ),
         ({"train.csv": ""}, "cannot be read together .*look at train.csv"),
-        ({"one.csv": CSV, "two.csv": "review,stars\nGood.,5\n"}, "cannot be read together .*look at one.csv, two.csv; all need the same columns"),
+        (
+            {"one.csv": CSV, "two.csv": "review,stars\nGood.,5\n"},
+            "cannot be read together .*look at one.csv, two.csv; all need the same columns",
+        ),
         (
             {"train.jsonl": JSONL, "README.md": CARD.format("data/train-*.parquet")},
             r"cannot be read as a data set .*its card \(README.md\) names files",
