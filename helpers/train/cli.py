@@ -48,7 +48,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--save-every", type=int, default=0, metavar="STEPS", help="steps between checkpoints, beside one an epoch")
     parser.add_argument("--resume", nargs="?", const="", metavar="CHECKPOINT", help="go on from a checkpoint; the latest if none is named")
     parser.add_argument("--cpu", action="store_true", default=None, help="stay on the CPU where there is a GPU")
-    parser.add_argument("--mixed-precision", choices=["no", "bf16"], help="chosen by the hardware if not given")
+    parser.add_argument("--mixed-precision", choices=["no", "bf16", "fp16"], help="chosen by the hardware if not given")
     return parser.parse_args(arguments)
 
 

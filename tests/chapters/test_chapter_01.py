@@ -72,7 +72,11 @@ def test_the_loops_evaluation_switches_dropout_off_and_counts_every_pair_once(ch
 
 
 @pytest.mark.parametrize("change, splits, message", [
-    ({"label": [0, 1, -1]}, ("train",), "Row 2 of the split 'train' has the label -1, outside the classes 0 and 1 .*: leave such rows out"),
+    (
+        {"label": [0, 1, -1]},
+        ("train",),
+        "Row 2 of the split 'train' has the label -1, and the classes are the whole numbers 0 and 1 .*: leave such rows out",
+    ),
     ({"label": [0, 2, 1]}, ("train",), "Row 1 of the split 'train' has the label 2"),
     ({}, ("train", "validation"), "no split 'validation', only train"),
     ({name: values[:1] for name, values in PAIRS.items()}, ("train",), "has too few pairs \\(1\\)"),
@@ -80,7 +84,7 @@ def test_the_loops_evaluation_switches_dropout_off_and_counts_every_pair_once(ch
     ({"sentence2": ["a", "b", "  "]}, ("train",), "Row 2 of the split 'train' has '  ' as its sentence2, where words belong"),
     ({"sentence2": [1, 2, 3]}, ("train",), "Row 0 of the split 'train' has 1 as its sentence2"),
     ({"label": [0, None, 1]}, ("train",), "Row 1 of the split 'train' has the label None"),
-    ({"label": ["no", "yes", "yes"]}, ("train",), "Row 0 of the split 'train' has the label 'no', outside the classes"),
+    ({"label": ["no", "yes", "yes"]}, ("train",), "Row 0 of the split 'train' has the label 'no', and the classes are"),
     ({}, ("train",), "The column 'label' has no names for its classes: put a card beside .*as lab/corpora/paraphrases/README.md does"),
 ])  # fmt: skip
 def test_pairs_that_cannot_be_learned_from_are_told(change, splits, message):
