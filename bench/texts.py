@@ -131,19 +131,3 @@ def collator_case(setup: data.Setup):
         rate(10, seconds["tutorials"]), rate(10, seconds["course"]), times_faster(seconds["tutorials"], seconds["course"]),
         rate(10, seconds["floor"]).median, "reading the rows", over.median, {}, seconds,
     )  # fmt: skip
-
-
-def length_case(setup: data.Setup):
-    """Cost against sequence length: the same number of tokens a step in ever longer rows, so that what grows is the attention."""
-    from bench.steps import mini_bert, random_batch, stepper
-
-    tokens, lengths = setup.size(4096, 256), [32, 64] if setup.quick else [32, 64, 128, 256, 512]
-    model = mini_bert(setup.device)
-    step, speeds, seconds = stepper(model), {}, {}
-    batches = {n: random_batch(model.config.vocab_size, tokens // n, n, setup.device) for n in lengths}
-    took = side_by_side({str(n): lambda _, n=n: step(batches[n]) for n in lengths}, rounds=setup.size(5, 1))
-    for n in lengths:
-        seconds[str(n)], speeds[n] = took[str(n)], tokens / Spread.of(took[str(n)]).median
-    slope = float(np.polyfit(np.log(lengths), -np.log(list(speeds.values())), 1)[0])
-    what = f"a training step at {lengths[0]} to {lengths[-1]} tokens a row: time a token ~ length^{slope:.2f}"
-    yield Row("length", what, "tokens/s", None, Spread.of(list(speeds.values())), figures={"exponent": slope}, seconds=seconds)
