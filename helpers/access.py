@@ -3,22 +3,23 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from helpers import i18n, pretrained
+from helpers import data_files, i18n, pretrained
 from helpers.i18n import say
-from helpers.paths import is_folder
+from helpers.paths import ROOT, is_folder
 from helpers.settings import PARAMETERS, Settings, resolve
 
 HUB_PATIENCE = 10  # seconds; the Hub's own client retries for half a minute before it gives up
 
 
-def open_chapter(chapter: str, variables: Mapping[str, object]) -> Settings:
+def open_chapter(chapter: str, variables: Mapping[str, Any]) -> Settings:
     """Return the settings of a chapter, and make sure that all it needs is at hand.
 
-    Sets the language of messages, makes the output folder, keeps the cache of a data set's folder there, opens the weights
-    and asks the Hub. Nothing is downloaded.
+    Sets the language of messages, makes the output folder, keeps the cache of a data set's folder there, opens the weights,
+    looks at the data set's files, and asks the Hub, from which no weights are fetched yet. Says what is read from a user's own folder.
 
     Args:
         chapter: File name without its ending, such as ``"03_imdb_domain_adaptation"``.
@@ -34,10 +35,17 @@ def open_chapter(chapter: str, variables: Mapping[str, object]) -> Settings:
     return settings
 
 
-def check_access(settings: Settings) -> None:
-    """Raise an error unless weights, Hub and output folder are at hand; move the cache of a data set's folder into the output folder.
+def check_access(settings: Settings, report: Callable[[str], object] = print) -> None:
+    """Raise an error unless weights, Hub, data files and output folder are as they should be.
+
+    The cache of a data set's folder moves into the output folder. A Hub id is asked for its configuration and tokenizer alone.
+
+    Args:
+        settings: What the run is to use.
+        report: Called with a line that says what is read from a folder of the user's own.
 
     Raises:
+        ValueError: A checkpoint or a folder of data that would be read wrongly, or cannot be used here.
         OSError: Weights that are missing or damaged, or an output folder that cannot be written to.
         ConnectionError: A Hub id is asked for and the Hub does not answer, or has no such thing.
     """
@@ -51,6 +59,8 @@ def check_access(settings: Settings) -> None:
     check_writable(settings.output_dir)
     if is_folder(settings.dataset[0]):
         cache_by_content(settings.dataset[0], settings.output_dir)
+        own = Path(settings.dataset[0]).parent != ROOT / "lab" / "corpora"
+        data_files.check_folder(settings.dataset, report if own else lambda line: None)
 
 
 def cache_by_content(folder: str, where: str) -> None:

@@ -75,25 +75,26 @@ def plan(
     Raises:
         MemoryError: The estimate is above the limit; the message names a batch size that fits, and other remedies.
     """
-    device = torch.device(device or default_device())
+    chosen: torch.device = torch.device(device or default_device())
     rows, width = batch["input_ids"].shape
     labels = batch["labels"]
     share = (labels != IGNORE_INDEX).float().mean().item() if labels.shape == (rows, width) else 1.0
-    options = dict(length=length or width, labelled=share, device=device, dtype=dtype, optimizer=optimizer)
+    options = dict(length=length or width, labelled=share, device=chosen, dtype=dtype, optimizer=optimizer)
     need = memory.estimate(model, rows, accumulation=accumulation, **options)
     if limit is None:
-        limit = available(device)
-        if next(model.parameters()).device.type == device.type:
+        limit = available(chosen)
+        if next(model.parameters()).device.type == chosen.type:
             limit += need.weights  # already taken, and no longer free
     if need.peak > limit:
         raise MemoryError(_what_fits(model, rows, accumulation, limit, need, options))
-    total = steps * _seconds(model, batch, accumulation, device, dtype, optimizer)
-    return Plan(steps, total, need, limit, _how_to_hurry(model, total, device, dtype) if total > HOUR else "")
+    total = steps * _seconds(model, batch, accumulation, chosen, dtype, optimizer)
+    return Plan(steps, total, need, limit, _how_to_hurry(model, total, chosen, dtype) if total > HOUR else "")
 
 
 def _seconds(model, batch, accumulation, device, dtype, optimizer) -> float:
     """Return the seconds of one step: the median of a few on a copy, after one that warms up."""
-    seconds, on_gpu = [], device.type != "cpu"
+    seconds: list[float] = []
+    on_gpu = device.type != "cpu"
     batch = {name: tensor.to(device) for name, tensor in batch.items()}
     index = torch.accelerator.current_device_index() if on_gpu and device.index is None else device.index
     with torch.random.fork_rng([index] if on_gpu else [], device_type=device.type):
@@ -182,16 +183,16 @@ def available(device: torch.device | str | None = None) -> float:
     CUDA: what is free, and what PyTorch has reserved without using it. Apple: `torch.mps.recommended_max_memory`
     less what is taken. CPU: what the system offers without swapping, or the container's limit (cgroup v2) where that is lower.
     """
-    device = torch.device(device or default_device())
-    if device.type == "cuda":
-        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return torch.cuda.mem_get_info(device)[0] + unused
-    if device.type == "mps":
+    chosen: torch.device = torch.device(device or default_device())
+    if chosen.type == "cuda":
+        unused = torch.cuda.memory_reserved(chosen) - torch.cuda.memory_allocated(chosen)
+        return torch.cuda.mem_get_info(chosen)[0] + unused
+    if chosen.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
     try:
         limit, used = (int((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
         stat = (CGROUP / "memory.stat").read_text().split()
-        free = limit - used + int(stat[stat.index("inactive_file") + 1])  # the kernel gives this cache back
+        free: float = limit - used + int(stat[stat.index("inactive_file") + 1])  # the kernel gives this cache back
     except (OSError, ValueError):  # no such file, or no limit ("max")
         free = math.inf
     return max(0, min(free, psutil.virtual_memory().available))

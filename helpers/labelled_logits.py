@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from helpers.i18n import say
@@ -16,8 +17,9 @@ def skip_unlabelled_logits(model: nn.Module) -> "Handle":
     since cross-entropy ignores these positions anyway.
 
     The model's ``forward`` takes the same arguments afterwards. With labels given, ``logits`` is
-    ``(1, labelled, vocabulary)`` in reading order; without labels nothing changes. Not for `nn.DataParallel`,
-    which cannot gather logits of unequal number (`accelerate launch` runs one process for each device).
+    ``(1, labelled, vocabulary)`` in reading order; without labels nothing changes. It also takes ``positions``, those of the
+    labels in the flattened batch, with or without the labels themselves: to look for them, the CPU has to wait for the GPU.
+    Not for `nn.DataParallel`, which cannot gather logits of unequal number (`accelerate launch` runs one process for each device).
 
     Args:
         model: A model whose head works position by position on the last hidden state of ``model.base_model``.
@@ -51,13 +53,22 @@ class Handle:
 
     def _select_labels(self, module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
         labels = kwargs.get("labels")
-        self._labelled = None if labels is None else labels != IGNORE_INDEX
+        self._labelled = kwargs.pop("positions", None)
         if labels is not None:
-            kwargs = kwargs | {"labels": labels[self._labelled][None]}
+            if self._labelled is None:
+                self._labelled = labels != IGNORE_INDEX
+            kwargs = kwargs | {"labels": self._pick(labels)}
         return args, kwargs
 
     def _select_hidden_states(self, module: nn.Module, args: tuple, output: Any) -> Any:
-        labelled, self._labelled = self._labelled, None  # the next call may come without labels
-        if labelled is not None:
-            output["last_hidden_state"] = output["last_hidden_state"][labelled][None]
+        if self._labelled is not None:
+            output["last_hidden_state"] = self._pick(output["last_hidden_state"])
+            self._labelled = None  # the next call may come without labels
         return output
+
+    def _pick(self, tensor: Tensor) -> Tensor:
+        """Return what the tensor has at the labelled positions: ``(1, labelled, …)``."""
+        assert self._labelled is not None
+        if self._labelled.dtype == torch.bool:
+            return tensor[self._labelled][None]
+        return tensor.flatten(0, 1)[self._labelled][None]

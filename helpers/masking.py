@@ -91,12 +91,14 @@ class WholeWordCollator:
         input_ids = _padded([row["input_ids"] for row in rows], self.tokenizer.pad_token_id)
         word_ids = _padded([row["word_ids"] for row in rows], NO_WORD)
         lengths = torch.tensor([len(row["input_ids"]) for row in rows])
+        attention_mask = (torch.arange(input_ids.shape[1]) < lengths[:, None]).long()
+        masked, labels = self.mask(input_ids, word_ids)
+        return {"input_ids": masked, "attention_mask": attention_mask, "labels": labels}
+
+    def mask(self, input_ids: Tensor, word_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the ids with words masked, and the labels; all ``(batch, sequence)``."""
         picked = pick_words(word_ids, self.probability, self.generator)
-        return {
-            "input_ids": input_ids.masked_fill(picked, self.tokenizer.mask_token_id),
-            "attention_mask": (torch.arange(input_ids.shape[1]) < lengths[:, None]).long(),
-            "labels": input_ids.masked_fill(~picked, IGNORE_INDEX),
-        }
+        return input_ids.masked_fill(picked, self.tokenizer.mask_token_id), input_ids.masked_fill(~picked, IGNORE_INDEX)
 
 
 def _padded(rows: Sequence[Sequence[int]], filler: int) -> Tensor:

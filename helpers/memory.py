@@ -138,7 +138,8 @@ class LiveBytes(TorchDispatchMode):
 
     def __init__(self, held: list[torch.UntypedStorage], labelled: float = 1.0):
         super().__init__()
-        self.labelled, self.live, self.peak, self.seen = labelled, 0, 0, set()
+        self.labelled, self.live, self.peak = labelled, 0, 0
+        self.seen: set[int] = set()
         while held:
             self.add(held.pop())  # without keeping any alive, since the step may free gradients
 

@@ -36,7 +36,7 @@ def recorded(notebook: Mapping) -> dict[str, float]:
     Args:
         notebook: A notebook as `nbformat.read` gives it.
     """
-    figures = {}
+    figures: dict[str, float] = {}
     for cell in notebook["cells"]:
         for output in cell.get("outputs", []):
             figures |= output.get("data", {}).get("application/json", {}).get(KEY, {})

@@ -1,12 +1,18 @@
 """Checks of what a user brings: each raises ValueError with one sentence and a way out."""
 
+import re
 import reprlib
 from collections.abc import Callable, Sequence
 
 from helpers.i18n import say
 
+LETTER = re.compile(r"[^\W\d_]")
+ADDRESS = ("http://", "https://")
 
-def corpus(dataset, text_column: str, splits: Sequence[str] = ("train",), lists: bool = False) -> None:
+
+def corpus(
+    dataset, text_column: str, splits: Sequence[str] = ("train",), lists: bool = False, report: Callable[[str], object] = print
+) -> None:
     """Raise ValueError unless the splits have the text column, a text in each row, and rows enough to hold some out.
 
     Args:
@@ -14,9 +20,11 @@ def corpus(dataset, text_column: str, splits: Sequence[str] = ("train",), lists:
         text_column: Name of the column with the texts.
         splits: Those that are needed.
         lists: A row may hold several texts in a list.
+        report: Called with a line if some texts hold no words.
 
     Raises:
-        ValueError: A split or the column is missing, a split has fewer than two rows, or a row no text.
+        ValueError: A split or the column is missing, a split has fewer than two rows, or a row no text; fewer than two different texts,
+            or hardly any words.
     """
 
     def is_text(value) -> bool:
@@ -58,6 +66,36 @@ def corpus(dataset, text_column: str, splits: Sequence[str] = ("train",), lists:
                     column=text_column,
                 )
             )
+    _check_words([dataset[split] for split in splits], text_column, report)
+
+
+def _check_words(parts: Sequence, column: str, report: Callable[[str], object]) -> None:
+    """Raise ValueError unless there are two different texts, and words in most of them."""
+    values = (value for rows in parts for batch in rows.select_columns(column).iter(1000) for value in batch[column])
+    written = [text for value in values for text in ([value] if isinstance(value, str) else value) if text.strip()]
+    if len(set(written)) < 2:
+        raise ValueError(
+            say(
+                "The column {column!r} holds {texts} different texts without the blank ones: one to learn from and one to test on are "
+                "the least.",
+                column=column,
+                texts=len(set(written)),
+            )
+        )
+    wordless = sum(not LETTER.search(text) or (text.startswith(ADDRESS) and len(text.split()) == 1) for text in written)
+    if wordless > len(written) / 2:
+        raise ValueError(
+            say(
+                "{wordless:,} of {texts:,} texts in the column {column!r} hold no words, such as {example!r}: "
+                "name the column with the texts: text_column=…",
+                wordless=wordless,
+                texts=len(written),
+                column=column,
+                example=reprlib.repr(next(text for text in written if not LETTER.search(text) or text.startswith(ADDRESS)))[1:-1],
+            )
+        )
+    if wordless:
+        report(say("{wordless:,} of {texts:,} texts hold no words.", wordless=wordless, texts=len(written)))
 
 
 def _first(rows, column: str, unfit: Callable[[object], bool]) -> tuple[int, str] | None:
@@ -105,21 +143,44 @@ def pairs(dataset, splits: Sequence[str] = ("train", "validation")) -> None:
                         column=column,
                     )
                 )
-        if wrong := _first(dataset[split], "label", lambda value: value not in (0, 1)):
-            raise ValueError(
-                say(
-                    "Row {row} of the split {split!r} has the label {label}, outside the classes 0 and 1 (-1 marks rows "
-                    "that nobody has judged): leave such rows out, or number the classes anew.",
-                    row=wrong[0],
-                    split=split,
-                    label=wrong[1],
-                )
-            )
+        _check_labels(dataset[split], split)
     if not hasattr(dataset[splits[0]].features["label"], "names"):
         raise ValueError(
             say(
                 "The column 'label' has no names for its classes: put a card beside the files that gives them, "
                 "as lab/corpora/paraphrases/README.md does."
+            )
+        )
+
+
+def labels(dataset, text_column: str, splits: Sequence[str] = ("train", "test")) -> None:
+    """Raise ValueError unless texts with labels have the labels 0 and 1; texts without a column of labels pass.
+
+    Args:
+        dataset: Splits by name.
+        text_column: Name of the column with the texts.
+        splits: Those on which a classifier trains and is tested.
+
+    Raises:
+        ValueError: A label that is neither 0 nor 1, or a row without a text.
+    """
+    if not all(split in dataset and "label" in dataset[split].column_names for split in splits):
+        return
+    for split in splits:
+        corpus({split: dataset[split]}, text_column, (split,), report=lambda line: None)
+        _check_labels(dataset[split], split)
+
+
+def _check_labels(rows, split: str) -> None:
+    """Raise ValueError unless all labels are the whole numbers 0 and 1; with 1.0 the library would train a regression."""
+    if wrong := _first(rows, "label", lambda value: type(value) is not int or value not in (0, 1)):
+        raise ValueError(
+            say(
+                "Row {row} of the split {split!r} has the label {label}, and the classes are the whole numbers 0 and 1 (-1 marks rows "
+                "that nobody has judged): leave such rows out, or number the classes anew.",
+                row=wrong[0],
+                split=split,
+                label=wrong[1],
             )
         )
 

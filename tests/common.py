@@ -1,10 +1,12 @@
 """What the tests of several folders need: a tiny model to train, copies of the course, and a shell in which nobody has set anything."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"  # the real data sets, where the machine has them
@@ -18,7 +20,7 @@ def tiny_checkpoint(folder: Path) -> Path:
     """A masked language model of two narrow layers, with dropout and random weights, and the bundled tokenizer."""
     from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
 
-    shape = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, max_position_embeddings=64)
+    shape = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, max_position_embeddings=128)
     BertForMaskedLM(BertConfig(vocab_size=8192, **shape)).save_pretrained(folder)
     AutoTokenizer.from_pretrained(ROOT / "lab" / "checkpoints" / "mini-bert").save_pretrained(folder)
     return folder
@@ -30,6 +32,30 @@ def forty_reviews(folder: Path) -> Path:
     folder.mkdir()
     (folder / "train.jsonl").write_text("\n".join(lines), encoding="utf-8")
     return folder
+
+
+def run_cells(chapter: str, without: str, until: str = "", **parameters: object) -> dict:
+    """Execute a notebook's code cells in one namespace, as its readers do, and return the names that they leave.
+
+    Args:
+        chapter: Its number, such as ``"03"``.
+        without: A regular expression; cells in which it is found are left out, and so are exercises and the one for Colab.
+        until: What the last cell to execute holds; all are executed by default.
+        **parameters: Values in place of those of the parameters cell.
+    """
+    import nbformat
+
+    (path,) = (ROOT / "notebooks").glob(f"{chapter}_*.ipynb")
+    names: dict = {}
+    with mock.patch("matplotlib.pyplot.show"), mock.patch("helpers.exercises.chapter"):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "code" and not re.search(rf"google.colab|\bex\.|{without}", cell.source):
+                exec(compile(cell.source, f"{path.name}, cell {cell.id}", "exec"), names)
+                if "parameters" in cell.metadata.get("tags", []):
+                    names.update(parameters)
+                if until and until in cell.source:
+                    break
+    return names
 
 
 def copy_of_course(tree: Path) -> Path:

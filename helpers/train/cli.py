@@ -1,6 +1,7 @@
 """The command line of `helpers.train`: read options, prepare data and model, train, save the model with its card."""
 
 import argparse
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--save-every", type=int, default=0, metavar="STEPS", help="steps between checkpoints, beside one an epoch")
     parser.add_argument("--resume", nargs="?", const="", metavar="CHECKPOINT", help="go on from a checkpoint; the latest if none is named")
     parser.add_argument("--cpu", action="store_true", default=None, help="stay on the CPU where there is a GPU")
-    parser.add_argument("--mixed-precision", choices=["no", "bf16"], help="chosen by the hardware if not given")
+    parser.add_argument("--mixed-precision", choices=["no", "bf16", "fp16"], help="chosen by the hardware if not given")
     return parser.parse_args(arguments)
 
 
@@ -55,7 +56,7 @@ def set_up(options: argparse.Namespace) -> tuple[Run, object, Settings]:
     """Prepare settings, data and model, and return the run, the tokenizer and the settings."""
     given = {name: getattr(options, name) for name in ("profile", *SETTINGS, "push_to_hub")}
     settings = resolve("05_accelerate_loop", **given, train_splits=options.train_splits and tuple(options.train_splits))
-    check_access(settings)
+    check_access(settings, print if os.environ.get("RANK", "0") == "0" else lambda line: None)  # of several processes one
     accelerator = new_accelerator(settings.seed, options.cpu, options.mixed_precision)
     settings = replace(settings, hub_model_id=settings.hub_model_id or Path(settings.output_dir).name)
     if settings.push_to_hub and accelerator.is_main_process:

@@ -12,7 +12,7 @@ from transformers import DataCollatorForLanguageModeling
 
 from helpers import chunking, validation
 from helpers.i18n import say
-from helpers.masking import LONGEST_WORD, WholeWordCollator, freeze_masks, in_long_words
+from helpers.masking import IGNORE_INDEX, LONGEST_WORD, WholeWordCollator, freeze_masks, in_long_words
 
 Report = Callable[[str], object]  # takes a line for the user, as print does
 
@@ -27,7 +27,7 @@ def read_texts(dataset: Sequence[str], column: str, splits: Sequence[str], repor
         dataset: Arguments of `load_dataset`.
         column: Name of the column with the texts.
         splits: Splits to join, where the data set has them.
-        report: Called with a line if texts are dropped.
+        report: Called with a line if texts are dropped or hold no words.
 
     Returns:
         Texts to train on as ``train``, and others to evaluate on as ``test``.
@@ -37,7 +37,7 @@ def read_texts(dataset: Sequence[str], column: str, splits: Sequence[str], repor
     """
     corpus = load_dataset(*dataset)
     chosen = [split for split in splits if split in corpus] or splits
-    validation.corpus(corpus, column, chosen)
+    validation.corpus(corpus, column, chosen, report=report)
     joined = concatenate_datasets([corpus[split].select_columns(column) for split in chosen])
     return hold_out(drop_repeats(joined, column, report))
 
@@ -143,17 +143,17 @@ def mix_seeds(*numbers: int) -> int:
 
 
 class MaskedChunks(torch.utils.data.Dataset):
-    """Chunks whose masks follow from seed, epoch and row alone, in whatever order and process they are read.
+    """Chunks whose masks follow from seed, epoch and row alone, in whatever order, company and process they are read.
 
     Args:
         chunks: Rows for the collator, all of one length.
-        collator: Masks a list of rows with random numbers from its ``generator``; a copy of it is used.
+        collator: That of `masking_collator`; a copy of it is used.
         seed: Decides the masks.
     """
 
-    def __init__(self, chunks: Dataset, collator, seed: int):
-        self.chunks, self.collator, self.seed, self.epoch = chunks, copy.copy(collator), seed, 0
-        self.collator.seed = None  # with one, the library's collator may put a generator of its own in place of ours
+    def __init__(self, chunks: Dataset, collator: WholeWordCollator | DataCollatorForLanguageModeling, seed: int):
+        self.chunks, self.collator, self.seed, self.epoch = chunks.with_format("torch"), copy.copy(collator), seed, 0
+        self.special_ids = torch.tensor(collator.tokenizer.all_special_ids)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the masks of an epoch."""
@@ -163,8 +163,27 @@ class MaskedChunks(torch.utils.data.Dataset):
         return len(self.chunks)
 
     def __getitem__(self, row: int) -> dict[str, torch.Tensor]:
-        self.collator.generator = torch.Generator().manual_seed(mix_seeds(self.seed, self.epoch, row))
-        return {name: tensor[0] for name, tensor in self.collator([self.chunks[row]]).items()}
+        return self.__getitems__([row])[0]
+
+    def __getitems__(self, rows: list[int]) -> list[dict[str, torch.Tensor]]:
+        """Return several rows, which are read at once and masked one by one: what a DataLoader calls for a batch."""
+        batch = self.chunks[rows]
+        ids, special = batch["input_ids"], torch.isin(batch["input_ids"], self.special_ids)
+        masked, generator = [], torch.Generator()
+        for i, row in enumerate(rows):
+            self.collator.generator = generator.manual_seed(mix_seeds(self.seed, self.epoch, row))
+            if isinstance(self.collator, WholeWordCollator):
+                inputs, labels = self.collator.mask(ids[i : i + 1], batch["word_ids"][i : i + 1])
+            else:
+                inputs, labels = self.collator.torch_mask_tokens(ids[i : i + 1].clone(), special[i : i + 1])
+            masked.append({"input_ids": inputs[0], "attention_mask": torch.ones_like(labels[0]), "labels": labels[0]})
+        return masked
+
+
+def stack(rows: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Stack masked rows to a batch, with the positions of its labels, for which a GPU would have to be waited."""
+    batch = {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
+    return batch | {"positions": (batch["labels"].flatten() != IGNORE_INDEX).nonzero()[:, 0]}
 
 
 def masked_rows(

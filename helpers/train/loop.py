@@ -27,30 +27,36 @@ from helpers.train.data import mix_seeds
 from helpers.train.setup import Run
 
 MAX_NORM = 1.0  # of all gradients together, as in Trainer
+READ_EVERY = 50  # steps whose losses are read at once: to read one, the CPU waits until the GPU has computed it
 
 
-def token_losses(model, batch: dict) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the cross-entropy in nats at labelled tokens, 0 elsewhere, and where they are: both ``(batch, sequence)``."""
-    labelled = batch["labels"] != IGNORE_INDEX
-    logits = model(**batch).logits[0].float()  # (labelled, vocabulary), thanks to skip_unlabelled_logits
-    losses = F.cross_entropy(logits, batch["labels"][labelled], reduction="none")
-    return torch.zeros(labelled.shape, device=losses.device).masked_scatter(labelled, losses), labelled
+def token_losses(model, batch: dict) -> torch.Tensor:
+    """Return the cross-entropy in nats at labelled tokens, and 0 elsewhere: ``(batch, sequence)``."""
+    labels, positions = batch["labels"], batch["positions"]
+    inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}  # for which the model would compute a loss of its own
+    logits = model(**inputs).logits[0].float()  # (labelled, vocabulary), thanks to skip_unlabelled_logits
+    losses = F.cross_entropy(logits, labels.flatten()[positions], reduction="none")
+    return torch.zeros(labels.numel(), device=losses.device).index_copy(0, positions, losses).view_as(labels)
 
 
-def backward(accelerator: Accelerator, model, batch: dict) -> float:
-    """Compute the gradients of the mean loss over the labelled tokens of all processes, and return that loss."""
-    losses, labelled = token_losses(model, batch)
-    total, count = accelerator.reduce(torch.stack([losses.detach().sum(), labelled.sum().float()]))  # sums over the processes
-    count = count.clamp(min=1)
-    accelerator.backward(losses.sum() / count * accelerator.num_processes)  # gradients are averaged, and we want their sum
-    return (total / count).item()
+def backward(accelerator: Accelerator, model, batch: dict) -> torch.Tensor:
+    """Compute the gradients of the mean loss over the labelled tokens of all processes.
+
+    Returns:
+        This process's share of that loss, a tensor on the device; the shares of all processes add up to it.
+    """
+    count = (batch["labels"] != IGNORE_INDEX).sum().float()
+    count = accelerator.reduce(count).clamp(min=1)  # now, while no process has to wait for another's forward pass
+    loss = token_losses(model, batch).sum() / count
+    accelerator.backward(loss * accelerator.num_processes)  # gradients are averaged, and we want their sum
+    return loss.detach()
 
 
-def train_step(run: Run, batch: dict) -> float:
-    """Take one step of the optimiser, and return the loss before it."""
+def train_step(run: Run, batch: dict) -> torch.Tensor:
+    """Take one step of the optimiser, and return this process's share of the loss before it."""
     set_seed(mix_seeds(run.plan["seed"], run.step), device_specific=True)  # dropout: another one in each process
     loss = backward(run.accelerator, run.model, batch)
-    run.accelerator.clip_grad_norm_(run.model.parameters(), MAX_NORM)
+    run.accelerator.clip_grad_norm_(run.model.parameters(), MAX_NORM)  # brings float16's gradients back to their scale first
     run.optimizer.step()
     run.scheduler.step()
     run.optimizer.zero_grad()
@@ -80,12 +86,12 @@ def evaluate(accelerator: Accelerator, model, batches: DataLoader) -> Evaluation
         ValueError: No token is labelled.
     """
     model.eval()
-    sums = []
+    gathered = []  # for each batch (rows, 2): loss and labelled tokens of each row
     for batch in batches:
-        losses, labelled = token_losses(model, batch)
-        rows = torch.stack([losses.sum(dim=1), labelled.sum(dim=1)], dim=1)  # (rows, 2): loss and labelled tokens of each
-        sums.append(accelerator.gather_for_metrics(rows).double().sum(dim=0))  # leaves out rows that only filled a batch up
+        rows = torch.stack([token_losses(model, batch).sum(dim=1), (batch["labels"] != IGNORE_INDEX).sum(dim=1)], dim=1)
+        gathered.append(accelerator.gather_for_metrics(rows))  # leaves out rows that only filled a batch up
     model.train()
+    sums = [rows.cpu().double().sum(dim=0) for rows in gathered]  # not every device has float64
     total, tokens = torch.stack(sums).sum(dim=0).tolist()
     if not tokens:
         raise ValueError(say("No token of the evaluation is masked: give it more rows or a higher masking rate."))
@@ -119,11 +125,15 @@ def train(
         until: Steps.
         each_epoch: Called after each epoch.
     """
-    batches = remaining_batches(run, run.steps if until is None else until)
+    until = run.steps if until is None else until
     quiet = {} if run.accelerator.is_main_process else {"disable": True}  # where it is not given, TQDM_DISABLE decides
-    for batch in tqdm(batches, total=run.steps, initial=run.step, mininterval=0.5, **quiet):
-        run.losses.append(train_step(run, batch))
+    shares = []
+    for batch in tqdm(remaining_batches(run, until), total=run.steps, initial=run.step, mininterval=0.5, **quiet):
+        shares.append(train_step(run, batch))
         epoch_ends = run.step % len(run.train_batches) == 0 or run.step == run.steps
+        if epoch_ends or run.step == until or len(shares) == READ_EVERY:
+            run.losses += run.accelerator.reduce(torch.stack(shares)).tolist()
+            shares.clear()
         if epoch_ends:
             record(run)
         if folder and (epoch_ends or (save_every and run.step % save_every == 0)):

@@ -2,20 +2,27 @@
 
 import math
 import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration
 from accelerate.state import AcceleratorState, GradientState
+from accelerate.utils import DistributedType
 from torch.utils.data import DataLoader
 from transformers import get_scheduler
 
 from helpers.i18n import say
 from helpers.labelled_logits import skip_unlabelled_logits
 from helpers.paths import display_name
-from helpers.precision import autocast_dtype, default_device
+from helpers.precision import best_dtype, default_device
 from helpers.settings import Settings
-from helpers.train.data import MaskedChunks, fingerprint
+from helpers.train.data import MaskedChunks, fingerprint, stack
+
+FORMATS = {torch.float32: "no", torch.bfloat16: "bf16", torch.float16: "fp16"}  # as Accelerate calls them
+WORKERS = 4  # processes that mask the next batches while a GPU computes; a CPU has other work for its cores
 
 
 @dataclass
@@ -25,7 +32,7 @@ class Run:
     Attributes:
         plan: Numbers and names that decide the outcome: ``seed``, ``steps``, ``batch_size`` and so on.
         step: Optimiser steps done.
-        losses: Loss of each step since the run was made, over the masked tokens of all processes.
+        losses: Loss of each step since the run was made, over the labelled tokens of all processes.
         history: A row for each evaluation: ``step``, ``epoch``, ``perplexity``, ``batch_means``, ``tokens``.
     """
 
@@ -49,7 +56,7 @@ class Run:
 def new_accelerator(seed: int, cpu: bool | None = None, mixed_precision: str | None = None) -> Accelerator:
     """Return an accelerator that shares batches out among the processes, in an order that follows from the seed.
 
-    `cpu` and `mixed_precision` ("no" or "bf16") suit the hardware if not given.
+    `cpu` and `mixed_precision` ("no", "bf16", or "fp16" with scaled gradients) suit the hardware if not given.
 
     Raises:
         ValueError: More processes than cores or GPUs.
@@ -57,9 +64,9 @@ def new_accelerator(seed: int, cpu: bool | None = None, mixed_precision: str | N
     cpu = default_device().type == "cpu" if cpu is None else cpu
     check_processes(cpu)
     forget_accelerator()
-    bf16 = autocast_dtype("cpu" if cpu else None) == torch.bfloat16
-    batches = DataLoaderConfiguration(split_batches=True, use_seedable_sampler=True, data_seed=seed)
-    return Accelerator(cpu=cpu, mixed_precision=mixed_precision or ("bf16" if bf16 else "no"), dataloader_config=batches)
+    batches = DataLoaderConfiguration(split_batches=True, use_seedable_sampler=True, data_seed=seed, non_blocking=torch.cuda.is_available())
+    fastest = FORMATS[best_dtype("cpu" if cpu else None)]
+    return Accelerator(cpu=cpu, mixed_precision=mixed_precision or fastest, dataloader_config=batches)
 
 
 def forget_accelerator() -> None:
@@ -102,13 +109,33 @@ def prepare(accelerator: Accelerator, model, train_rows: MaskedChunks, eval_rows
     if batch_size % processes:
         raise ValueError(say("{n} processes cannot share batches of {rows} rows: take a multiple.", n=processes, rows=batch_size))
     skip_unlabelled_logits(model.train())  # from_pretrained leaves dropout off
-    train_batches = DataLoader(train_rows, batch_size, shuffle=True, drop_last=True)  # a smaller batch cannot be shared
-    eval_batches = DataLoader(eval_rows, batch_size)
+    on_gpu = accelerator.device.type == "cuda"
+    options = {"collate_fn": stack, "num_workers": WORKERS if on_gpu else 0, "pin_memory": on_gpu}
+    train_batches = DataLoader(train_rows, batch_size, shuffle=True, drop_last=True, **options)  # a smaller batch cannot be shared
+    eval_batches = DataLoader(eval_rows, batch_size, **options)
     steps = math.ceil(settings.num_train_epochs * len(train_batches))
     optimizer = torch.optim.AdamW(with_and_without_decay(model, settings.weight_decay), lr=settings.learning_rate, fused=True)
     scheduler = get_scheduler("linear", optimizer, warmup_steps, steps)
-    prepared = accelerator.prepare(model, optimizer, scheduler, train_batches, eval_batches)
+    with sharding_by_layer(accelerator, model):
+        prepared = accelerator.prepare(model, optimizer, scheduler, train_batches, eval_batches)
     return Run(accelerator, *prepared, plan_of(settings, model, train_rows, eval_rows, steps, warmup_steps))
+
+
+@contextmanager
+def sharding_by_layer(accelerator: Accelerator, model) -> Iterator[None]:
+    """Under FSDP, let Accelerate shard each layer by itself, and embeddings and head in one group with the rest.
+
+    It would shard the embeddings by themselves, and the head, which shares their weights, once more.
+    """
+    if accelerator.distributed_type != DistributedType.FSDP:
+        yield
+        return
+    layers = max((module for module in model.modules() if isinstance(module, torch.nn.ModuleList)), key=len)
+    accelerator.state.fsdp_plugin.transformer_cls_names_to_wrap = [type(layers[0]).__name__]  # BertLayer, TransformerBlock, …
+    model.get_input_embeddings = model.get_output_embeddings = lambda: None
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")  # it is not changed in place
+    yield
+    del model.get_input_embeddings, model.get_output_embeddings
 
 
 def set_dropout(model, p: float):

@@ -121,8 +121,8 @@ def ratio_with_interval(adapted: np.ndarray, control: np.ndarray, draws: int = 2
     rng = np.random.default_rng(0)
     seeds, reviews = adapted.shape[:2]
     picks = ((rng.integers(seeds, size=seeds), rng.integers(reviews, size=reviews)) for _ in range(draws))
-    found = [ratio(adapted[s][:, r], control[s][:, r]) for s, r in picks]
-    return ratio(adapted, control), *np.percentile(found, [2.5, 97.5])
+    resampled = [ratio(adapted[s][:, r], control[s][:, r]) for s, r in picks]
+    return ratio(adapted, control), *np.percentile(resampled, [2.5, 97.5])
 
 
 def compare(name: str, reviews: list[str], held_out: list[str], general: list[str], count: int | None) -> dict:

@@ -110,13 +110,13 @@ def measure(name: str, results: dict) -> None:
     starts = adapt(name, texts, tokenizer)
     todo = [(count, seed) for count in COUNTS[name] for seed in SEEDS]
     for count, seed in tqdm(todo, desc=f"{name}: pairs of classifiers"):
-        found = results.setdefault(name, {}).setdefault(str(count), {arm: [] for arm in ARMS})
-        if len(found["adapted"]) > seed:
+        shares = results.setdefault(name, {}).setdefault(str(count), {arm: [] for arm in ARMS})
+        if len(shares["adapted"]) > seed:
             continue
         rows = pick(train, count, seed)
         pair = {arm: classify(starts[arm], rows, test, collator, seed) for arm in ARMS}
         for arm in ARMS:
-            found[arm].append(pair[arm])
+            shares[arm].append(pair[arm])
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
 
 
@@ -130,10 +130,10 @@ def table(results: dict) -> str:
     """Mean accuracies, and the mean of the paired differences with its interval, in points."""
     lines = [f"{'reviews':8} {'labels':>6} {'plain':>6} {'adapted':>8}   difference"]
     for name in COUNTS:
-        for count, found in results.get(name, {}).items():
-            differences = [100 * (a - p) for p, a in zip(found["plain"], found["adapted"])]
+        for count, shares in results.get(name, {}).items():
+            differences = [100 * (a - p) for p, a in zip(shares["plain"], shares["adapted"])]
             low, high = interval(differences)
-            plain, adapted = (100 * np.mean(found[arm]) for arm in ARMS)
+            plain, adapted = (100 * np.mean(shares[arm]) for arm in ARMS)
             lines.append(f"{name:8} {count:>6} {plain:6.1f} {adapted:8.1f}   {np.mean(differences):+.1f} [{low:+.1f}, {high:+.1f}]")
     return "\n".join(lines)
 

@@ -70,9 +70,9 @@ def student(values) -> list[float]:
 def study(rows, settings, seeds) -> dict:
     """Accuracy and F1 of all seeds, and the paired differences from both baselines."""
     truth = np.array(rows["validation"]["label"][:])
-    found = np.array([answers(rows, settings, seed) for seed in seeds])
+    predictions = np.array([answers(rows, settings, seed) for seed in seeds])
     words = LogisticRegression(max_iter=1000).fit(overlap(rows["train"]), rows["train"]["label"][:]).predict(overlap(rows["validation"]))
-    accuracy, f1 = (found == truth).mean(axis=1), [f1_score(truth, row) for row in found]
+    accuracy, f1 = (predictions == truth).mean(axis=1), [f1_score(truth, row) for row in predictions]
     return {
         "accuracy": accuracy.tolist(),
         "f1": f1,
@@ -80,8 +80,8 @@ def study(rows, settings, seeds) -> dict:
         "f1_interval": student(f1),
         "majority": float(truth.mean()),
         "overlap": float((words == truth).mean()),
-        "over_majority": interval(found == truth, truth == 1),
-        "over_overlap": interval(found == truth, words == truth),
+        "over_majority": interval(predictions == truth, truth == 1),
+        "over_overlap": interval(predictions == truth, words == truth),
     }
 
 

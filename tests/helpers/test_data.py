@@ -128,6 +128,27 @@ def test_masks_follow_from_seed_epoch_and_row_alone(tokenizer):
 
 
 @pytest.mark.parametrize("whole_words", [False, True])
+def test_rows_read_together_have_the_masks_that_the_collator_gives_each_alone(texts, tokenizer, whole_words):
+    chunks = data.to_chunks(texts["train"], tokenizer, 64, whole_words=whole_words)
+    rows = data.MaskedChunks(chunks, data.masking_collator(tokenizer, whole_words), SEED)
+    rows.set_epoch(2)
+    alone = data.masking_collator(tokenizer, whole_words)
+    for number, row in zip([3, 0, 7], rows.__getitems__([3, 0, 7])):
+        alone.seed, alone.generator = None, torch.Generator().manual_seed(data.mix_seeds(SEED, 2, number))
+        assert_same(row, {name: tensor[0] for name, tensor in alone([chunks[number]]).items()})
+        assert_same(row, rows[number])
+
+
+def test_workers_mask_the_same_and_the_positions_are_those_of_the_labels(tokenizer):
+    rows = masked_chunks(tokenizer)
+    batches = [list(torch.utils.data.DataLoader(rows, 16, collate_fn=data.stack, num_workers=n)) for n in (0, 2)]
+    for here, there in zip(*batches, strict=True):
+        assert_same(here, there)
+        labels = here["labels"].flatten()
+        assert here["positions"].tolist() == [i for i, label in enumerate(labels.tolist()) if label != -100]
+
+
+@pytest.mark.parametrize("whole_words", [False, True])
 def test_the_callers_collator_is_left_as_it_is(tokenizer, whole_words):
     def batch_of(collator):
         return collator([{"input_ids": list(range(200, 300)), "word_ids": list(range(100))}])["labels"]

@@ -32,6 +32,19 @@ def test_logits_are_the_labelled_rows_of_the_dense_ones(tiny_model, batch):
     torch.testing.assert_close(logits[0], dense, atol=1e-5, rtol=1e-4)
 
 
+def test_positions_may_take_the_place_of_labels(tiny_model, batch):
+    tiny_model.eval()
+    skip_unlabelled_logits(tiny_model)
+    positions = (batch["labels"].flatten() != -100).nonzero()[:, 0]
+    with torch.no_grad():
+        expected = tiny_model(**batch)
+        both = tiny_model(**batch, positions=positions)
+        alone = tiny_model(batch["input_ids"], attention_mask=batch["attention_mask"], positions=positions)
+    assert torch.equal(both.logits, expected.logits) and torch.equal(both.loss, expected.loss)
+    assert torch.equal(alone.logits, expected.logits) and alone.loss is None
+    assert tiny_model(batch["input_ids"]).logits.shape == (4, 20, 200)
+
+
 def test_without_labels_every_position_is_scored(tiny_model, batch):
     skip_unlabelled_logits(tiny_model)
     tiny_model(**batch)

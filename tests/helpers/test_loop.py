@@ -10,11 +10,15 @@ import sys
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.data import DataLoader
 from transformers import AutoTokenizer, Trainer, TrainingArguments
 
 from common import ROOT
 from helpers.metrics import mean_masked_loss
-from helpers.train import loop
+from helpers.train import loop, setup
+from helpers.train.setup import new_accelerator
 from training import BATCH, SEED, SETTINGS, assert_same, frozen_rows, masked_chunks, new_run, tiny_bert, weights_of
 
 pytestmark = pytest.mark.usefixtures("one_thread", "fresh_accelerator")
@@ -89,18 +93,80 @@ def test_processes_that_cannot_share_a_batch_are_told_so(one, two):
 def test_the_step_is_that_of_the_models_own_loss(tokenizer):
     batch = next(loop.remaining_batches(run := new_run(tokenizer), 1))
     model = tiny_bert()
-    expected = model(**batch).loss
+    expected = model(**{name: tensor for name, tensor in batch.items() if name != "positions"}).loss
     expected.backward()
     assert loop.backward(run.accelerator, run.model, batch) == pytest.approx(expected.item(), abs=1e-5)
     for mine, other in zip(run.model.parameters(), model.parameters()):
         torch.testing.assert_close(mine.grad, other.grad, atol=1e-6, rtol=1e-4)
 
 
+def without_labels(batch):
+    nothing = torch.full_like(batch["labels"], -100)
+    return batch | {"labels": nothing, "positions": torch.tensor([], dtype=torch.long)}
+
+
 def test_a_batch_without_masks_moves_nothing(tokenizer):
     batch = next(loop.remaining_batches(run := new_run(tokenizer), 1))
-    batch["labels"][:] = -100
-    assert loop.backward(run.accelerator, run.model, batch) == 0.0
+    assert loop.backward(run.accelerator, run.model, without_labels(batch)) == 0.0
     assert all(p.grad is None or not p.grad.any() for p in run.model.parameters())
+
+
+def test_gradients_of_float16_are_clipped_at_their_own_scale(tokenizer, monkeypatch):
+    """Multiplied by 2**14, all are longer than the bound: clipped before they are divided again, they would be far too short."""
+
+    def with_scaler(*arguments, **options):
+        accelerator = new_accelerator(*arguments, **options)
+        accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**14)
+        return accelerator
+
+    plain = new_run(tokenizer)
+    loop.train(plain, until=3)
+    monkeypatch.setattr("training.new_accelerator", with_scaler)
+    scaled = new_run(tokenizer)
+    scaled.accelerator.native_amp, scaled.accelerator.state._mixed_precision = True, "fp16"  # all of it but the products in float16
+    loop.train(scaled, until=3)
+    assert scaled.losses == plain.losses and scaled.accelerator.scaler.get_scale() == 2.0**14
+    assert_same(weights_of(scaled), weights_of(plain))
+
+
+class WithoutFloat64(TorchDispatchMode):
+    """Makes float64 an error, as on Apple's GPUs, but in what has been brought to the CPU by `Tensor.cpu`."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        if not any(isinstance(leaf, OnCpu) for leaf in given):
+            for tensor in tree_leaves(result):
+                if isinstance(tensor, torch.Tensor) and tensor.dtype == torch.float64:
+                    raise TypeError(f"this device has no float64: {function}")
+        return result
+
+
+class OnCpu(torch.Tensor):
+    pass
+
+
+def test_training_and_evaluation_do_without_float64(tokenizer, monkeypatch):
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda tensor: tensor.as_subclass(OnCpu))
+    run = new_run(tokenizer, tiny_bert(dropout=0.1))
+    with WithoutFloat64():
+        with pytest.raises(TypeError, match="no float64"):
+            torch.ones(2).double()
+        loop.record(run)
+        loop.train(run, until=12)
+        mean_masked_loss(run.model, run.eval_batches)
+    assert len(run.losses) == 12 and len(run.history) == 2
+
+
+def test_losses_are_read_now_and_then(tokenizer, monkeypatch):
+    whole = new_run(tokenizer)
+    loop.train(whole)
+    monkeypatch.setattr(loop, "READ_EVERY", 5)
+    run = new_run(tokenizer)
+    loop.train(run, until=7)
+    assert run.losses == whole.losses[:7]
+    loop.train(run)
+    assert run.losses == whole.losses
 
 
 def test_evaluation_is_brute_force_weighted_by_masked_tokens_and_repeats_bit_for_bit(tokenizer):
@@ -119,7 +185,7 @@ def test_evaluation_is_brute_force_weighted_by_masked_tokens_and_repeats_bit_for
 
 def test_nothing_masked_is_an_error(tokenizer):
     run = new_run(tokenizer)
-    empty = [{**batch, "labels": torch.full_like(batch["labels"], -100)} for batch in run.eval_batches]
+    empty = [without_labels(batch) for batch in run.eval_batches]
     with pytest.raises(ValueError, match="No token of the evaluation is masked: give it more rows"):
         loop.evaluate(run.accelerator, run.model, empty)
 
@@ -160,9 +226,11 @@ def test_each_epoch_has_an_order_of_its_own_and_each_row_at_most_once(tokenizer)
     assert len(set(first)) == len(set(second)) == 48 and first != second
 
 
-def test_stopped_in_mid_epoch_and_resumed_it_ends_at_the_same_weights(tokenizer, tmp_path):
+@pytest.mark.parametrize("workers", [0, 2])
+def test_stopped_in_mid_epoch_and_resumed_it_ends_at_the_same_weights(tokenizer, tmp_path, monkeypatch, workers):
     whole = new_run(tokenizer, tiny_bert(dropout=0.1))
     loop.train(whole)
+    monkeypatch.setattr(setup, "DataLoader", lambda *rows, **options: DataLoader(*rows, **options | {"num_workers": workers}))
     first = new_run(tokenizer, tiny_bert(dropout=0.1))
     loop.train(first, tmp_path, save_every=5, until=17)
     torch.manual_seed(99)  # the state of the random numbers is another one by now

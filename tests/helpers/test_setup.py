@@ -49,6 +49,16 @@ def test_a_second_accelerator_may_have_another_precision():
     assert (first.num_processes, second.num_processes, second.mixed_precision) == (1, 1, "bf16")
 
 
+@pytest.mark.parametrize("dtype, name", [(torch.float32, "no"), (torch.bfloat16, "bf16"), (torch.float16, "fp16")])
+def test_the_precision_is_that_of_the_hardware_unless_given(dtype, name, monkeypatch):
+    made = []
+    monkeypatch.setattr("helpers.train.setup.best_dtype", lambda device: dtype)
+    monkeypatch.setattr("helpers.train.setup.Accelerator", lambda **options: made.append(options["mixed_precision"]))
+    new_accelerator(SEED, cpu=True)
+    new_accelerator(SEED, cpu=True, mixed_precision="no")
+    assert made == [name, "no"]
+
+
 def test_biases_and_normalisation_do_not_decay():
     model = tiny_bert()
     decayed, others = with_and_without_decay(model, 0.01)

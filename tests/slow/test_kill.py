@@ -50,7 +50,7 @@ def live(arguments: list[str], diary: Path) -> None:
     def written_down(run, batch):
         loss = step(run, batch)
         with diary.open("a") as lines:
-            lines.write(f"{run.step} {loss.hex()}\n")
+            lines.write(f"{run.step} {loss.item().hex()}\n")
         return loss
 
     loop.train_step = written_down

@@ -52,13 +52,13 @@ def test_the_lens_cuts_what_is_typed(notebook):
 
 @chapter("01")
 def test_an_exercise_names_the_mistake_and_then_says_right(notebook):
-    cell = notebook.locator(".jp-CodeCell").filter(has_text="ex.majority_scores.check(majority_scores)")
-    wrong = "def majority_scores(labels):\n    ones = sum(labels)\n    return ones / len(labels), 2 * ones / (len(labels) + ones)"
-    right = exercises.chapter("01").majority_scores.exercise.source()
-    for number, (answer, said) in enumerate([(wrong, "Not yet: That is the share of ones."), (right, "Right.")]):
+    cell = notebook.locator(".jp-CodeCell").filter(has_text="ex.f1_by_hand.check(f1_by_hand)")
+    wrong = "def f1_by_hand(predictions, labels):\n    return sum(p == label for p, label in zip(predictions, labels)) / len(labels)"
+    right = exercises.chapter("01").f1_by_hand.exercise.source()
+    for number, (answer, said) in enumerate([(wrong, "Not yet: That is accuracy, the share of right answers."), (right, "Right.")]):
         cell.locator(".cm-content").click()
         notebook.keyboard.press("Control+a")
-        notebook.keyboard.insert_text(f"{answer}\n\n\nex.majority_scores.check(majority_scores)")
+        notebook.keyboard.insert_text(f"{answer}\n\n\nex.f1_by_hand.check(f1_by_hand)")
         notebook.keyboard.press("Shift+Enter")
         cell.locator(".jp-OutputArea-output").filter(has_text=said).wait_for()
         photograph(cell, f"01-exercise-{number}")
