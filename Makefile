@@ -107,7 +107,7 @@ canary:  # everything on the newest releases; what failed stands in build/canary
 bench: $(READY)  # the tutorials' way beside this course's: build/bench; DATA="my/reviews my/pairs" for others than the bundled ones
 	$(PY) -m bench --out "$(OUT)/bench" $(if $(DATA),--data $(DATA))
 
-site: $(VENV)/.site-ready  # both editions, with the outputs they keep, and the API of helpers: build/site
+site: $(VENV)/.site-ready  # both editions, the API of helpers, and views that answer (these with npm; what `make run` left shows there): build/site
 	$(PY) site/build.py
 
 $(VENV)/.site-ready: $(READY)

@@ -50,7 +50,7 @@ def check_folder(dataset: Sequence[str], report: Callable[[str], object]) -> Non
         try:
             loaded = datasets.load_dataset(*dataset)
         except (datasets.exceptions.DatasetsError, OSError, ValueError, TypeError) as error:
-            _explain(folder, read, error.__cause__ or error)
+            _explain(folder, read, error)
     report(_summary(folder, {split: _rows(files, loaded[split]) for split, files in splits.items() if split in loaded}, unread))
 
 
@@ -206,8 +206,12 @@ def _bytes(file: Path) -> bytes:
 
 
 def _first_line(error: BaseException) -> str:
-    """Return the first line that an error says of its reason."""
-    lines = [line for line in str(error).splitlines() if line.strip() and line != "An error occurred while generating the dataset"]
+    """Return the first line in which an error, or the one that caused it, gives a reason."""
+    lines = [
+        line
+        for line in f"{error}\n{error.__cause__ or ''}".splitlines()
+        if line.strip() and line != "An error occurred while generating the dataset"
+    ]
     return lines[0].strip() if lines else type(error).__name__
 
 

@@ -68,6 +68,7 @@ class Handle:
 
     def _pick(self, tensor: Tensor) -> Tensor:
         """Return what the tensor has at the labelled positions: ``(1, labelled, …)``."""
+        assert self._labelled is not None
         if self._labelled.dtype == torch.bool:
             return tensor[self._labelled][None]
         return tensor.flatten(0, 1)[self._labelled][None]

@@ -9,6 +9,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedConfig, PreTrainedModel, logging
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
 from helpers.i18n import say
 from helpers.paths import is_folder
@@ -28,7 +29,7 @@ def check_files(checkpoint: str, head: str) -> None:
         head: ``"masked_lm"`` or ``"classifier"``, as the chapter loads it.
     """
     config = _encoder_config(checkpoint)
-    tokenizer = _opened(checkpoint, lambda: AutoTokenizer.from_pretrained(checkpoint, trust_remote_code=False))
+    tokenizer = _opened(checkpoint, lambda: AutoTokenizer.from_pretrained(checkpoint))
     check_tokenizer(tokenizer, config.vocab_size, head)
     if is_folder(checkpoint):
         _check_keys(checkpoint, HEADS[head], head)
@@ -142,7 +143,8 @@ def _encoder_config(checkpoint: str) -> PreTrainedConfig:
         )
     written, _ = _opened(checkpoint, lambda: PreTrainedConfig.get_config_dict(checkpoint))
     kind = written.get("model_type")
-    if any(name.startswith("AutoModel") for name in written.get("auto_map", {})):
+    own_code = [*written.get("auto_map", {}), *_opened(checkpoint, lambda: get_tokenizer_config(checkpoint)).get("auto_map", {})]
+    if any(name.startswith(("AutoModel", "AutoTokenizer")) for name in own_code):
         raise ValueError(
             say(
                 "{checkpoint} is a model with code of its own, which is not run here: take one of an architecture that "

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"  # the real data sets, where the machine has them
@@ -38,7 +39,7 @@ def run_cells(chapter: str, without: str, until: str = "", **parameters: object)
 
     Args:
         chapter: Its number, such as ``"03"``.
-        without: A regular expression; cells in which it is found are left out, and so is the one for Colab.
+        without: A regular expression; cells in which it is found are left out, and so are exercises and the one for Colab.
         until: What the last cell to execute holds; all are executed by default.
         **parameters: Values in place of those of the parameters cell.
     """
@@ -46,13 +47,14 @@ def run_cells(chapter: str, without: str, until: str = "", **parameters: object)
 
     (path,) = (ROOT / "notebooks").glob(f"{chapter}_*.ipynb")
     names: dict = {}
-    for cell in nbformat.read(path, as_version=4).cells:
-        if cell.cell_type == "code" and not re.search(f"google.colab|{without}", cell.source):
-            exec(compile(cell.source, f"{path.name}, cell {cell.id}", "exec"), names)
-            if "parameters" in cell.metadata.get("tags", []):
-                names.update(parameters)
-            if until and until in cell.source:
-                break
+    with mock.patch("matplotlib.pyplot.show"), mock.patch("helpers.exercises.chapter"):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "code" and not re.search(rf"google.colab|\bex\.|{without}", cell.source):
+                exec(compile(cell.source, f"{path.name}, cell {cell.id}", "exec"), names)
+                if "parameters" in cell.metadata.get("tags", []):
+                    names.update(parameters)
+                if until and until in cell.source:
+                    break
     return names
 
 

@@ -132,3 +132,78 @@ def memory_of_steps(estimates: Mapping[str, object], peaks: Mapping[str, int]) -
     axes.set(xlabel="MiB")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.25), ncols=5, fontsize="small")
     plt.show()
+
+
+# -- Chapter 03 --------------------------------------------------------------------------------------------------------
+
+
+def three_stages() -> None:
+    """Show pretraining, adaptation and fine-tuning as three boxes, the second one marked."""
+    stages = [
+        ("1  Pretrain", "general text,\nbillions of words", "language"),
+        ("2  Adapt", "text of the domain,\nno labels", "its vocabulary and style"),
+        ("3  Fine-tune", "a few labelled\nexamples", "the task"),
+    ]
+    _, axes = plt.subplots(figsize=(12, 2.2))
+    for i, (name, text, learns) in enumerate(stages):
+        look = dict(facecolor="#ffd27f", linewidth=3) if i == 1 else dict(facecolor="#e8eef4")
+        axes.text(i, 0.5, f"{name}\n\n{text}\n\nlearns {learns}", ha="center", va="center", bbox=dict(boxstyle="round,pad=0.8", **look))
+        if i:
+            axes.annotate("", (i - 0.43, 0.5), (i - 0.58, 0.5), arrowprops=dict(arrowstyle="->", linewidth=2))
+    axes.set(xlim=(-0.5, 2.5), ylim=(0, 1))
+    axes.axis("off")
+    plt.show()
+
+
+def lengths(values: Sequence[int], label: str, mark: int) -> None:
+    """Show a histogram of lengths, with a dashed line at one of them, the size of a chunk say."""
+    _, axes = plt.subplots(figsize=(7, 2.5), layout="constrained")
+    axes.hist(values, bins=40, color=BLUE)
+    axes.axvline(mark, color=VERMILION, linestyle="--", label=f"{mark}")
+    axes.set(xlabel=label, ylabel="texts")
+    axes.legend()
+    plt.show()
+
+
+def perplexity_by_epoch(history: Sequence[tuple[float, float]]) -> None:
+    """Show perplexities over epochs, from (epoch, perplexity) pairs, each with its value beside it."""
+    _, axes = plt.subplots(figsize=(7, 3), layout="constrained")
+    axes.plot(*zip(*history), marker="o", color=BLUE)
+    for epoch, value in history:
+        axes.annotate(f"{value:.1f}", (epoch, value), textcoords="offset points", xytext=(6, 6))
+    axes.margins(x=0.08)
+    axes.set(xlabel="epochs", ylabel="perplexity", ylim=(0, 1.2 * max(value for _, value in history)))
+    plt.show()
+
+
+def guesses_before_and_after(sentences: Sequence[str], before: Sequence[Mapping[str, float]], after: Sequence[Mapping[str, float]]) -> None:
+    """Show the guesses for each sentence as bars of probability, before the training on the left and after it on the right.
+
+    Args:
+        sentences: With a mask each.
+        before, after: For each sentence, tokens with their probabilities, the best first.
+    """
+    _, panels = plt.subplots(len(sentences), 2, figsize=(9, 2.3 * len(sentences)), sharex="row", squeeze=False, layout="constrained")
+    for row, sentence, *answers in zip(panels, sentences, before, after):
+        for axes, words, when, colour in zip(row, answers, ("before", "after"), (GREY, BLUE)):
+            axes.bar_label(axes.barh(list(words)[::-1], list(words.values())[::-1], color=colour), fmt="{:.1%}", padding=3)
+            axes.set(title=f"{when}: {sentence}", xlabel="probability")
+            axes.margins(x=0.2)
+
+
+# -- Chapter 04 --------------------------------------------------------------------------------------------------------
+
+
+def architectures(rows: Sequence[Mapping]) -> None:
+    """Show in two columns how many parameters each architecture has, whether it took a training step, and a note.
+
+    Args:
+        rows: Each with ``architecture``, ``parameters`` (None where there is no model), ``step`` and ``note``.
+    """
+    half = math.ceil(len(rows) / 2)
+    _, panels = plt.subplots(1, 2, figsize=(11, 7), layout="constrained", sharex=True)
+    for axes, part in zip(panels, (rows[:half], rows[half:])):
+        bars = axes.barh([row["architecture"] for row in part], [(row["parameters"] or 0) / 1000 for row in part], color=BLUE)
+        axes.bar_label(bars, [f"{'✓' if row['step'] else '✗'} {row['note']}" for row in part], padding=3, fontsize=8)
+        axes.set(xlabel="thousand parameters", xlim=(0, 1500), ylim=(half - 0.4, -0.6))
+    plt.show()

@@ -11,6 +11,15 @@ for (const event of ["click", "auxclick"]) {
   });
 }
 
+// What the theme leaves out for those who hear a page or have no mouse: levels of headings, names that say what is folded, and a way
+// to reach what scrolls sideways.
+document.querySelectorAll("[role=heading]:not([aria-level])").forEach((part) => part.setAttribute("aria-level", 2));
+document.querySelectorAll("details.hide > summary").forEach((part) => part.removeAttribute("aria-label"));
+const reachable = (root) => {
+  for (const part of root.querySelectorAll("pre, .output, .table-wrapper, [style*='overflow-x']")) if (part.scrollWidth > part.clientWidth) part.tabIndex = 0;
+};
+addEventListener("load", () => reachable(document));
+
 // Chinese has no spaces: a question is cut into the longest words that the index knows.
 const cut = (run) => {
   const words = [];

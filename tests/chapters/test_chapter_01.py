@@ -2,7 +2,6 @@
 
 import contextlib
 from types import SimpleNamespace
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -31,12 +30,11 @@ def chapter(tmp_path_factory):
     """What the notebook's cells leave, on 160 pairs and with a tiny model that has dropout; Trainer's own trainings are left out."""
     folder = tmp_path_factory.mktemp("chapter")
     small = dict(checkpoint=str(tiny_checkpoint(folder / "model")), max_train_samples=160, max_eval_samples=40, batch_size=8)
-    with mock.patch("matplotlib.pyplot.show"):
-        return run_cells("01", r"trainer\.|\bex\.|views\.|perf_counter|sureness", **small, num_train_epochs=1, output_dir=str(folder / "out"))
+    return run_cells("01", r"trainer\.|perf_counter", **small, num_train_epochs=1, output_dir=str(folder / "out"))
 
 
 def test_trainer_and_loop_have_the_same_20_losses_once_nothing_is_left_to_chance(chapter):
-    assert len(chapter["by_loop"]) == 20 and np.ptp(chapter["by_loop"]) > 0.05
+    assert len(chapter["by_loop"]) == 20 and np.ptp(chapter["by_loop"]) > 5e-3
     assert chapter["by_trainer"][:20] == pytest.approx(chapter["by_loop"], abs=1e-5)
 
 
@@ -74,7 +72,11 @@ def test_the_loops_evaluation_switches_dropout_off_and_counts_every_pair_once(ch
 
 
 @pytest.mark.parametrize("change, splits, message", [
-    ({"label": [0, 1, -1]}, ("train",), "Row 2 of the split 'train' has the label -1, outside the classes 0 and 1 .*: leave such rows out"),
+    (
+        {"label": [0, 1, -1]},
+        ("train",),
+        "Row 2 of the split 'train' has the label -1, and the classes are the whole numbers 0 and 1 .*: leave such rows out",
+    ),
     ({"label": [0, 2, 1]}, ("train",), "Row 1 of the split 'train' has the label 2"),
     ({}, ("train", "validation"), "no split 'validation', only train"),
     ({name: values[:1] for name, values in PAIRS.items()}, ("train",), "has too few pairs \\(1\\)"),
@@ -82,7 +84,7 @@ def test_the_loops_evaluation_switches_dropout_off_and_counts_every_pair_once(ch
     ({"sentence2": ["a", "b", "  "]}, ("train",), "Row 2 of the split 'train' has '  ' as its sentence2, where words belong"),
     ({"sentence2": [1, 2, 3]}, ("train",), "Row 0 of the split 'train' has 1 as its sentence2"),
     ({"label": [0, None, 1]}, ("train",), "Row 1 of the split 'train' has the label None"),
-    ({"label": ["no", "yes", "yes"]}, ("train",), "Row 0 of the split 'train' has the label 'no', outside the classes"),
+    ({"label": ["no", "yes", "yes"]}, ("train",), "Row 0 of the split 'train' has the label 'no', and the classes are"),
     ({}, ("train",), "The column 'label' has no names for its classes: put a card beside .*as lab/corpora/paraphrases/README.md does"),
 ])  # fmt: skip
 def test_pairs_that_cannot_be_learned_from_are_told(change, splits, message):

@@ -103,8 +103,7 @@ def test_models_are_tiny_and_hold_the_vocabulary(rows):
 def test_the_notebook_shows_what_the_table_says(rows):
     cells = nbformat.read(ROOT / "notebooks" / "04_eli5_distilroberta.ipynb", as_version=4).cells
     shown = "".join(output.get("text", "") for cell in cells for output in cell.get("outputs", []))
-    live = "albert bert deberta-v2 distilbert electra fnet longformer modernbert".split()
-    for name in live:
+    for name in ("fnet", "longformer", "modernbert"):
         line = next(line for line in shown.splitlines() if line.startswith(f"{name} "))
         assert f"{rows[name]['parameters']:,} parameters" in line
-    assert shown.count("same tokens: True - same probabilities: True") == 2
+    assert "same tokens: True\nsame probabilities: True\n" in shown

@@ -42,7 +42,7 @@ def utterances() -> dict[str, str]:
     found += [(heading, ROOT / "helpers" / "exercises" / "engine.py") for _, _, heading in engine.KINDS.values()]
     for number in CHAPTERS:
         for exercise in (bound.exercise for bound in exercises.chapter(number)):
-            said = [exercise.hint] + [message for _, message in exercise.mistakes if not exercise.judge]  # a judge says its own
+            said = [exercise.hint, *filter(None, [exercise.otherwise]), *(message for _, message in exercise.mistakes)]
             found += [(text, ROOT / "helpers" / "exercises" / f"chapter_{number}.py") for text in said]
     return {text: str(file.relative_to(ROOT)) for text, file in sorted(found, key=lambda pair: pair[1], reverse=True)}
 
@@ -83,8 +83,8 @@ def test_a_changed_message_is_named(monkeypatch):
 @pytest.mark.parametrize(
     "english, chinese, fault",
     [
-        ("The model was never asked.", "The model was never asked.", "is not all Chinese"),
-        ("The model was never asked.", "模型 the model was never asked", "is not all Chinese"),
+        ("The model was never called.", "The model was never asked.", "is not all Chinese"),
+        ("The model was never called.", "模型 the model was never called", "is not all Chinese"),
         ("The losses should be numbers: .item().", "损失 `x` 应是数：.item()。", "differ in ['`x`']"),
         ("blank {}", "空", "differ in ['{}']"),
         ("You count two special tokens in each text: add_special_tokens=False.", "多数了两个。", "differ in ['add_special_tokens=False']"),

@@ -266,6 +266,11 @@ ENCODERS = "this course trains encoders with a masked-LM head, such as BERT"
             "is a model with code of its own, which is not run here",
         ),
         (
+            "masked_lm",
+            lambda folder: edit(folder / "tokenizer_config.json", auto_map={"AutoTokenizer": ["tokenization_mine.Mine", None]}),
+            "is a model with code of its own, which is not run here",
+        ),
+        (
             "classifier",
             lambda folder: edit(folder / "config.json", auto_map={"AutoModel": "modeling_mine.Mine"}, model_type="mine"),
             "is a model with code of its own, which is not run here",

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import time
 from pathlib import Path
 
 import datasets
@@ -149,3 +150,82 @@ def test_a_fitting_corpus_passes():
 def test_a_corpus_shorter_than_one_chunk_is_told_so():
     with pytest.raises(ValueError, match="The corpus is shorter than one chunk of 128 tokens: add text or lower chunk_size"):
         validation.chunks(rows.select([]), 128)
+
+
+# -- Rows as they are used: without blank and repeated ones, with words, with labels
+
+
+@pytest.mark.parametrize(
+    "texts, told",
+    [
+        (["word " * 20_000, "", "  \n"], "The column 'text' holds 1 different texts without the blank ones"),
+        (["", " ", "\t"], "The column 'text' holds 0 different texts"),
+        (["The same."] * 5, "The column 'text' holds 1 different texts"),
+        (["1", "0", "1", "0", "A film."], "4 of 5 texts in the column 'text' hold no words, such as '1': name the column with the texts"),
+        (["0.5", "1.5", "2.5"], "3 of 3 texts in the column 'text' hold no words, such as '0.5'"),
+        (["http://a.org/title/tt1", "https://a.org/title/tt2", "One."], "2 of 3 texts in the column 'text' hold no words, such as 'http"),
+    ],
+)
+def test_texts_that_teach_nothing_are_refused(texts, told):
+    with pytest.raises(ValueError, match=told):
+        validation.corpus({"train": Dataset.from_dict({"text": texts})}, "text")
+
+
+def test_some_texts_without_words_are_told_in_one_line():
+    lines = []
+    texts = ["A film.", "好看", "7", "🐳🎬", "See https://a.org/b for more.", ""]
+    validation.corpus({"train": Dataset.from_dict({"text": texts})}, "text", report=lines.append)
+    assert lines == ["2 of 5 texts hold no words."]
+    validation.corpus({"train": Dataset.from_dict({"text": texts[:2]})}, "text", report=lines.append)
+    assert len(lines) == 1
+
+
+def test_blank_answers_do_not_count(tmp_path):
+    with pytest.raises(ValueError, match="holds 1 different texts"):
+        validation.corpus({"train": Dataset.from_dict({"answers": [["One."], [" ", ""], []]})}, "answers", lists=True)
+
+
+def reviews(labels, split="train", **columns):
+    """Two splits of reviews, one of them with these labels."""
+    fine = {"text": ["Good.", "Bad.", "So so."], "label": [1, 0, 1]}
+    return DatasetDict(
+        {"train": Dataset.from_dict(fine), "test": Dataset.from_dict(fine)} | {split: Dataset.from_dict(fine | {"label": labels} | columns)}
+    )
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize(
+    "labels, told",
+    [
+        ([1, 5, 3], "Row 1 of the split '{}' has the label 5, and the classes are the whole numbers 0 and 1"),
+        (["pos", "neg", "pos"], "Row 0 of the split '{}' has the label 'pos'"),
+        ([0.0, 1.0, 1.0], "Row 0 of the split '{}' has the label 0.0"),
+        ([0, 1, -1], "Row 2 of the split '{}' has the label -1"),
+        ([True, False, True], "Row 0 of the split '{}' has the label True"),
+        ([0, None, 1], "Row 1 of the split '{}' has the label None"),
+        (["0", "1", "1"], "Row 0 of the split '{}' has the label '0'"),
+    ],
+)
+def test_labels_that_the_last_part_of_chapter_05_cannot_use_are_told(labels, split, told):
+    with pytest.raises(ValueError, match=told.format(split)):
+        validation.labels(reviews(labels, split), "text")
+
+
+def test_reviews_without_labels_pass_and_without_texts_do_not():
+    validation.labels(reviews([0, 1, 1]), "text")
+    validation.labels(reviews([0, 1, 1]).remove_columns("label"), "text")
+    validation.labels(DatasetDict(train=reviews([7, 7, 7])["train"]), "text")  # without a test split nothing is classified
+    with pytest.raises(ValueError, match="Row 1 of the split 'test' has None in the column 'text'"):
+        validation.labels(reviews([0, 1, 1], "test", text=["Good.", None, "Bad."]), "text")
+
+
+def test_the_bundled_reviews_pass():
+    validation.labels(load_dataset(str(ROOT / "lab" / "corpora" / "reviews")), "text")
+
+
+def test_the_checks_of_25_000_reviews_take_less_than_a_second():
+    texts = [f"{i} " + "A film, a good one. " * 65 for i in range(25_000)]
+    data = {"train": Dataset.from_dict({"text": texts, "label": [i % 2 for i in range(25_000)]})}
+    began = time.process_time()
+    validation.corpus(data, "text")
+    assert time.process_time() - began < 1

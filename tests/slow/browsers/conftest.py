@@ -1,22 +1,28 @@
-"""Chapters in a real JupyterLab, driven by Chromium: what neither papermill nor nbval can see.
+"""Chapters in a real JupyterLab, and the site, in Chromium: what neither papermill nor nbval can see.
 
 Without a browser there is nothing to test, and the tests skip; BROWSER_TESTS=required makes them fail instead.
 """
 
+import functools
+import http.server
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
 
 from common import CHAPTERS, ROOT, SCREENSHOTS
 
+SITE = ROOT / "build" / "site"
 SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},  # cells out of sight would not be in the page
     "apputils-extension/notification": {"checkForUpdates": False, "fetchNews": "false"},  # asks nobody anything
@@ -83,6 +89,37 @@ def answers(address: str) -> bool:
         return urllib.request.urlopen(f"{address}/api").status == 200
     except urllib.error.URLError:
         return False
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="session")
+def site():
+    """The site, built and served: its address, pages, seconds and megabytes."""
+    made = subprocess.run(["make", "site"], cwd=ROOT, capture_output=True, text=True)
+    assert made.returncode == 0, made.stdout + made.stderr
+    megabytes, seconds = map(float, re.search(r"build/site: (\S+) MB in (\S+) s", made.stdout).groups())
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=SITE))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    pages = sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html"))
+    print(made.stdout)
+    yield SimpleNamespace(address=f"http://127.0.0.1:{server.server_port}", pages=pages, seconds=seconds, megabytes=megabytes)
+    server.shutdown()
+
+
+@pytest.fixture
+def tab(site, browser):
+    """Opens pages of the site; its `said` are errors and addresses elsewhere that a page asked for."""
+    page = browser.new_page(base_url=site.address, reduced_motion="reduce")
+    page.said = []
+    page.on("console", lambda message: message.type in ("error", "warning") and page.said.append(message.text))
+    page.on("pageerror", lambda error: page.said.append(str(error)))
+    page.on("request", lambda sent: sent.url.startswith((site.address, "data:", "blob:")) or page.said.append(sent.url))
+    yield page
+    page.close()
 
 
 @pytest.fixture(scope="module", params=CHAPTERS)
