@@ -181,8 +181,15 @@ class MaskedChunks(torch.utils.data.Dataset):
 
 
 def stack(rows: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """Stack masked rows to a batch, with the positions of its labels, for which a GPU would have to be waited."""
+    """Stack masked rows to a batch, and find out here what the CPU would otherwise have to wait for a GPU to tell.
+
+    Returns:
+        Their tensors, ``(batch, sequence)``, and the ``positions`` of the labels in the flattened batch. An attention mask of
+        ones is left out: it says nothing, and in each step the model would look whether there is a zero in it.
+    """
     batch = {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
+    if batch["attention_mask"].all():
+        del batch["attention_mask"]
     return batch | {"positions": (batch["labels"].flatten() != IGNORE_INDEX).nonzero()[:, 0]}
 
 

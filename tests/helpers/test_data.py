@@ -148,6 +148,13 @@ def test_workers_mask_the_same_and_the_positions_are_those_of_the_labels(tokeniz
         assert here["positions"].tolist() == [i for i, label in enumerate(labels.tolist()) if label != -100]
 
 
+def test_only_an_attention_mask_that_hides_padding_goes_into_the_batch(tokenizer):
+    rows = masked_chunks(tokenizer).__getitems__([0, 1])
+    assert list(data.stack(rows)) == ["input_ids", "labels", "positions"]
+    rows[1]["attention_mask"][-1] = 0
+    assert torch.equal(data.stack(rows)["attention_mask"], torch.stack([row["attention_mask"] for row in rows]))
+
+
 @pytest.mark.parametrize("whole_words", [False, True])
 def test_the_callers_collator_is_left_as_it_is(tokenizer, whole_words):
     def batch_of(collator):
