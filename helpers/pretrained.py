@@ -36,6 +36,33 @@ def check_files(checkpoint: str, head: str) -> None:
         _check_keys(checkpoint, HEADS[head], head)
 
 
+def check_weights(folder: str) -> None:
+    """Open every safetensors file of a folder, without reading the tensors.
+
+    Raises:
+        OSError: There is none, or one is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    files = sorted(Path(folder).glob("*.safetensors"))
+    if not files:
+        raise OSError(
+            say("{folder} holds no *.safetensors weights; only this format is loaded, since a pickle can run code.", folder=folder)
+        )
+    for file in files:
+        try:
+            with safe_open(file, framework="pt"):
+                pass
+        except (SafetensorError, OSError) as error:
+            raise OSError(
+                say(
+                    "The weights {file} are damaged ({error}); bring back a bundled file by 'git checkout -- lab', or copy your own again.",
+                    file=file,
+                    error=error,
+                )
+            ) from None
+
+
 def check_masked_lm(tokenizer: Any, model: Any, chunk_size: int) -> None:
     """Raise ValueError unless model and tokenizer can learn to fill masks in chunks; set the tokenizer's limit to the model's.
 
