@@ -12,6 +12,7 @@ import datetime
 import json
 import os
 import platform
+import re
 import sys
 import tempfile
 import tomllib
@@ -35,7 +36,7 @@ CASES = {
     "collator": texts.collator_case,
     "mlm": steps.mlm_case,
     "distilbert": steps.distilbert_case,
-    "length": texts.length_case,
+    "length": steps.length_case,
     "pairs": steps.pairs_case,
     "compile": gpu.compile_case,
     "start": starts.start_case,
@@ -115,7 +116,8 @@ def table(rows: list[Row]) -> str:
 
 def machine(setup: Setup) -> dict:
     """What the figures were measured on, and how busy it was with other things."""
-    model = [line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")]
+    file = Path("/proc/cpuinfo")
+    model = re.findall(r"^model name\s*: (.+)$", file.read_text() if file.exists() else "", re.M)
     return {
         "cpu": model[0] if model else platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
@@ -126,11 +128,6 @@ def machine(setup: Setup) -> dict:
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "date": datetime.date.today().isoformat(),
     }
-
-
-def _cpuinfo() -> list[str]:
-    file = Path("/proc/cpuinfo")
-    return file.read_text().splitlines() if file.exists() else []
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from bench.data import Setup
 from bench.measure import ROOT, NotMeasured, Row, Spread, side_by_side, times_faster
@@ -12,22 +13,11 @@ from bench.measure import ROOT, NotMeasured, Row, Spread, side_by_side, times_fa
 CHAPTERS = sorted((ROOT / "notebooks").glob("0*.ipynb"))
 
 
-def code_cells(notebook) -> list[str]:
-    """Sources of the code cells but for the setup cell, which acts on Colab alone and is no plain Python."""
+def imports(notebook: Path) -> str:
+    """The cell with a chapter's imports: its first but for the one that acts on Colab alone."""
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    return [source for source in sources if "google.colab" not in source]
-
-
-def unused_imports(cells: list[str]) -> list[str]:
-    """Names that the first cell imports and no cell uses."""
-    imported = [name for node in ast.parse(cells[0]).body if isinstance(node, ast.Import | ast.ImportFrom) for name in node.names]
-    bound = {(name.asname or name.name).split(".")[0] for name in imported}
-    used = set()
-    for source in cells:
-        plain = "\n".join(line for line in source.splitlines() if not line.lstrip().startswith(("%", "!")))
-        used |= {node.id for node in ast.walk(ast.parse(plain)) if isinstance(node, ast.Name)}
-    return sorted(bound - used)
+    return next(source for source in sources if "google.colab" not in source)
 
 
 def without_helpers(cell: str) -> str:
@@ -39,23 +29,19 @@ def without_helpers(cell: str) -> str:
 def start_case(setup: Setup):
     """Seconds until each chapter's import cell is done, beside its libraries without `helpers`."""
     environment = os.environ | {"MPLBACKEND": "agg"}
-    cells = {notebook.stem[:2]: code_cells(notebook) for notebook in CHAPTERS}
-    cells = {name: cells[name] for name in list(cells)[: setup.size(len(cells), 1)]}
+    cells = {notebook.stem[:2]: imports(notebook) for notebook in CHAPTERS[: setup.size(len(CHAPTERS), 1)]}
 
     def run(source):
         return lambda i: subprocess.run([sys.executable, "-c", source], cwd=ROOT, env=environment, check=True, capture_output=True)
 
-    ways = {name: run(sources[0]) for name, sources in cells.items()}
-    ways |= {f"{name} libraries": run(without_helpers(sources[0])) for name, sources in cells.items()}
+    ways = {name: run(cell) for name, cell in cells.items()}
+    ways |= {f"{name} libraries": run(without_helpers(cell)) for name, cell in cells.items()}
     seconds = side_by_side(ways, rounds=setup.size(2, 1), warmup=setup.size(1, 0))
-    unused = {name: unused_imports(sources) for name, sources in cells.items()}
-    for name, needless in unused.items():
+    for name in cells:
         mine, floor = seconds[name], seconds[f"{name} libraries"]
-        what = f"chapter {name} has imported" + (f" (needlessly {', '.join(needless)})" if needless else "")
-        figures = {f"seconds_{name}": Spread.of(mine).median, "unused": sum(map(len, unused.values()))}
         yield Row(
-            "start", what, "s", None, Spread.of(mine), None, Spread.of(floor).median, "its libraries alone",
-            1 / times_faster(mine, floor).median, figures, {name: mine, f"{name} libraries": floor},
+            "start", f"chapter {name} has imported", "s", None, Spread.of(mine), None, Spread.of(floor).median, "its libraries alone",
+            1 / times_faster(mine, floor).median, {f"seconds_{name}": Spread.of(mine).median}, {name: mine, f"{name} libraries": floor},
         )  # fmt: skip
 
 

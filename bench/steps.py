@@ -121,6 +121,19 @@ def distilbert_case(setup: data.Setup):
         yield from _mlm("distilbert", "DistilBERT", distilbert, 8, 5, setup)
 
 
+def length_case(setup: data.Setup):
+    """Cost against sequence length: the same number of tokens a step in ever longer rows, so that what grows is the attention."""
+    tokens, lengths = setup.size(4096, 256), [32, 64] if setup.quick else [32, 64, 128, 256, 512]
+    model = mini_bert(setup.device)
+    step = stepper(model)
+    batches = {n: random_batch(model.config.vocab_size, tokens // n, n, setup.device) for n in lengths}
+    seconds = side_by_side({str(n): lambda _, n=n: step(batches[n]) for n in lengths}, rounds=setup.size(5, 1))
+    speeds = [tokens / Spread.of(seconds[str(n)]).median for n in lengths]
+    slope = float(np.polyfit(np.log(lengths), -np.log(speeds), 1)[0])
+    what = f"a training step at {lengths[0]} to {lengths[-1]} tokens a row: time a token ~ length^{slope:.2f}"
+    yield Row("length", what, "tokens/s", None, Spread.of(speeds), figures={"exponent": slope}, seconds=seconds)
+
+
 def pairs_case(setup: data.Setup):
     """Training a classifier of pairs: batches of like length against padding to the longest pair of the corpus."""
     from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding

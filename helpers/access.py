@@ -50,7 +50,7 @@ def check_access(settings: Settings, report: Callable[[str], object] = print) ->
         ConnectionError: A Hub id is asked for and the Hub does not answer, or has no such thing.
     """
     if is_folder(settings.checkpoint):
-        check_weights(settings.checkpoint)
+        pretrained.check_weights(settings.checkpoint)
     models = filter(None, [settings.checkpoint, settings.pair_checkpoint])
     check_hub({"model": [*models], "dataset": [settings.dataset[0], *settings.pair_dataset[:1]]})
     pretrained.check_files(settings.checkpoint, "masked_lm" if settings.text_column else "classifier")
@@ -78,33 +78,6 @@ def cache_by_content(folder: str, where: str) -> None:
     state = [(str(file.relative_to(folder)), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     key = hashlib.sha256(repr((folder, state)).encode()).hexdigest()[:16]
     datasets.config.HF_DATASETS_CACHE = Path(where) / "_cache" / key  # Trainer.push_to_hub uploads all of `where` but names with _
-
-
-def check_weights(folder: str) -> None:
-    """Open every safetensors file of a folder, without reading the tensors.
-
-    Raises:
-        OSError: There is none, or one is damaged.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    files = sorted(Path(folder).glob("*.safetensors"))
-    if not files:
-        raise OSError(
-            say("{folder} holds no *.safetensors weights; only this format is loaded, since a pickle can run code.", folder=folder)
-        )
-    for file in files:
-        try:
-            with safe_open(file, framework="pt"):
-                pass
-        except (SafetensorError, OSError) as error:
-            raise OSError(
-                say(
-                    "The weights {file} are damaged ({error}); bring back a bundled file by 'git checkout -- lab', or copy your own again.",
-                    file=file,
-                    error=error,
-                )
-            ) from None
 
 
 def check_hub(wanted: Mapping[str, Sequence[str]]) -> None:

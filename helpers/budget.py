@@ -3,6 +3,7 @@
 import math
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def plan(
     accumulation: int = 1,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
-    optimizer=torch.optim.AdamW,
+    optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.AdamW,
     limit: float | None = None,
 ) -> Plan:
     """Return an estimate of the memory and the time of a training, from up to four steps (no new one after 10 s) on a copy.

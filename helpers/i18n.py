@@ -31,7 +31,7 @@ def translated(text: str) -> str:
     return chinese().get(text, text) if _current == "zh" else text
 
 
-def say(text: str, /, **values) -> str:
+def say(text: str, /, **values: object) -> str:
     """Return an English template, translated into the current language, with its placeholders filled in."""
     return translated(text).format(**values)
 

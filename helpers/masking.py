@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from transformers import DataCollatorForLanguageModeling
 
 from helpers.chunking import NO_WORD
 from helpers.i18n import say
@@ -113,6 +114,13 @@ def _padded(rows: Sequence[Sequence[int]], filler: int) -> Tensor:
     if all(len(row) == length for row in rows):
         return torch.from_numpy(np.array(rows, dtype=np.int64))
     return torch.tensor([[*row, *[filler] * (length - len(row))] for row in rows])
+
+
+def masking_collator(tokenizer, whole_words: bool = False, seed: int = 0) -> WholeWordCollator | DataCollatorForLanguageModeling:
+    """Return a collator that masks 20% of the words, or 15% of the tokens as BERT does."""
+    if whole_words:
+        return WholeWordCollator(tokenizer, probability=0.2, seed=seed)
+    return DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15, seed=seed)
 
 
 def freeze_masks(chunks: Any, collator: Any, batch_size: int = 256) -> Any:

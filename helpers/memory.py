@@ -3,7 +3,7 @@
 import copy
 import weakref
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -48,7 +48,7 @@ def estimate(
     accumulation: int = 1,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
-    optimizer=torch.optim.AdamW,
+    optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.AdamW,
 ) -> Memory:
     """Return an estimate of the tensor bytes of a training step, which runs on a copy of the model with shapes and no data.
 
@@ -122,7 +122,7 @@ def training_copy(model: nn.Module, make: Callable[[torch.Tensor], torch.Tensor]
     return copy.deepcopy(model, made | {id(buffer): make(buffer) for buffer in model.buffers()}).train()
 
 
-def autocast(device: torch.device, dtype: torch.dtype | None = None):
+def autocast(device: torch.device, dtype: torch.dtype | None = None) -> AbstractContextManager:
     """Return a context of autocast to a number format, `best_dtype` if not given; of nothing for float32."""
     dtype = dtype or best_dtype(device)
     return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)

@@ -44,6 +44,6 @@ def shorten(text: str) -> str:
     return text.replace(f"{ROOT}/", "").replace(f"{ROOT}\\", "")
 
 
-def display_name(name: str) -> str:
+def path_tail(name: str) -> str:
     """Return a Hub id as it is, and of a folder its last name."""
     return Path(name).name if is_folder(name) else name

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
@@ -35,7 +36,34 @@ def check_files(checkpoint: str, head: str) -> None:
         _check_keys(checkpoint, HEADS[head], head)
 
 
-def check_masked_lm(tokenizer, model, chunk_size: int) -> None:
+def check_weights(folder: str) -> None:
+    """Open every safetensors file of a folder, without reading the tensors.
+
+    Raises:
+        OSError: There is none, or one is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    files = sorted(Path(folder).glob("*.safetensors"))
+    if not files:
+        raise OSError(
+            say("{folder} holds no *.safetensors weights; only this format is loaded, since a pickle can run code.", folder=folder)
+        )
+    for file in files:
+        try:
+            with safe_open(file, framework="pt"):
+                pass
+        except (SafetensorError, OSError) as error:
+            raise OSError(
+                say(
+                    "The weights {file} are damaged ({error}); bring back a bundled file by 'git checkout -- lab', or copy your own again.",
+                    file=file,
+                    error=error,
+                )
+            ) from None
+
+
+def check_masked_lm(tokenizer: Any, model: Any, chunk_size: int) -> None:
     """Raise ValueError unless model and tokenizer can learn to fill masks in chunks; set the tokenizer's limit to the model's.
 
     Args:
@@ -54,7 +82,7 @@ def check_masked_lm(tokenizer, model, chunk_size: int) -> None:
         )
 
 
-def check_classifier(tokenizer, model) -> None:
+def check_classifier(tokenizer: Any, model: Any) -> None:
     """Raise ValueError unless a pretrained encoder stands below the new head; set the tokenizer's limit to the model's.
 
     Args:
@@ -64,7 +92,7 @@ def check_classifier(tokenizer, model) -> None:
     _check_loaded(tokenizer, model, "classifier")
 
 
-def check_tokenizer(tokenizer, embeddings: int, head: str) -> None:
+def check_tokenizer(tokenizer: Any, embeddings: int, head: str) -> None:
     """Raise ValueError unless a tokenizer is fast, complete, and fits a model's embedding.
 
     Args:
@@ -121,7 +149,7 @@ def check_tokenizer(tokenizer, embeddings: int, head: str) -> None:
         )
 
 
-def max_length(tokenizer, model) -> int:
+def max_length(tokenizer: Any, model: Any) -> int:
     """Return how many tokens of one row a model reads at most, by its positions and by what the tokenizer says."""
     stated = tokenizer.model_max_length if tokenizer.model_max_length < NO_LIMIT else None
     positions = max(getattr(model.config, "max_position_embeddings", 0), 0)

@@ -4,6 +4,7 @@ import math
 import tomllib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from helpers.i18n import say, translated
 from helpers.markup import Markup, join, tag
@@ -64,7 +65,7 @@ class Settings:
         return [(name, shorten(text)) for name, text in texts]
 
 
-def resolve(chapter: str, profile: str = "lab", **parameters) -> Settings:
+def resolve(chapter: str, profile: str = "lab", **parameters: Any) -> Settings:
     """Return the settings of a chapter: its profile's row, overridden by every parameter that is not None.
 
     Only looks whether the folders that are named exist; `access.check_access` looks at what is in them.

@@ -3,6 +3,7 @@
 import re
 import reprlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from helpers.i18n import say
 
@@ -11,7 +12,7 @@ ADDRESS = ("http://", "https://")
 
 
 def corpus(
-    dataset, text_column: str, splits: Sequence[str] = ("train",), lists: bool = False, report: Callable[[str], object] = print
+    dataset: Any, text_column: str, splits: Sequence[str] = ("train",), lists: bool = False, report: Callable[[str], object] = print
 ) -> None:
     """Raise ValueError unless the splits have the text column, a text in each row, and rows enough to hold some out.
 
@@ -104,7 +105,7 @@ def _first(rows, column: str, unfit: Callable[[object], bool]) -> tuple[int, str
     return next(((i, reprlib.repr(value)) for i, value in enumerate(batches) if unfit(value)), None)
 
 
-def pairs(dataset, splits: Sequence[str] = ("train", "validation")) -> None:
+def pairs(dataset: Any, splits: Sequence[str] = ("train", "validation")) -> None:
     """Raise ValueError unless the splits hold labelled pairs of sentences, as MRPC does.
 
     Raises:
@@ -153,7 +154,7 @@ def pairs(dataset, splits: Sequence[str] = ("train", "validation")) -> None:
         )
 
 
-def labels(dataset, text_column: str, splits: Sequence[str] = ("train", "test")) -> None:
+def labels(dataset: Any, text_column: str, splits: Sequence[str] = ("train", "test")) -> None:
     """Raise ValueError unless texts with labels have the labels 0 and 1; texts without a column of labels pass.
 
     Args:
@@ -185,7 +186,7 @@ def _check_labels(rows, split: str) -> None:
         )
 
 
-def one_mask(tokenizer, text: str) -> None:
+def one_mask(tokenizer: Any, text: str) -> None:
     """Raise ValueError unless a text holds the tokenizer's mask token exactly once: every family of models writes its own.
 
     Raises:
@@ -209,7 +210,7 @@ def one_mask(tokenizer, text: str) -> None:
     )
 
 
-def chunks(dataset, chunk_size: int) -> None:
+def chunks(dataset: Any, chunk_size: int) -> None:
     """Raise ValueError unless a chunked data set has rows.
 
     Raises:

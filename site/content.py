@@ -171,7 +171,7 @@ def card(name: str, language: str, pictures: Path) -> str:
     for cell, data in outputs:
         if "image/png" in data:
             (pictures / f"{name}.png").write_bytes(base64.b64decode(data["image/png"]))
-            shown = f'<img src="pictures/{name}.png" alt="{escape(cell.metadata.get("alt", title))}" loading="lazy">'
+            shown = f'<img src="pictures/{name}.png" alt="{escape(cell.metadata.get("alt", title))}">'
         elif "text/html" in data and "application/json" not in data:
             shown = data["text/html"].replace("\n", " ")
     link = f'<a href="{name}.html">{escape(title)}</a>'

@@ -6,6 +6,7 @@ import torch
 from datasets import Dataset
 from transformers import BertConfig, BertForMaskedLM
 
+from helpers import masking
 from helpers.masking import freeze_masks
 from helpers.settings import Settings
 from helpers.train import data
@@ -31,11 +32,11 @@ def rows_of(count, seed):
 
 
 def masked_chunks(tokenizer, count=50):
-    return data.MaskedChunks(rows_of(count, 1), data.masking_collator(tokenizer), SEED)
+    return data.MaskedChunks(rows_of(count, 1), masking.masking_collator(tokenizer), SEED)
 
 
 def frozen_rows(tokenizer, count=13):
-    return freeze_masks(rows_of(count, 2), data.masking_collator(tokenizer)).with_format("torch")
+    return freeze_masks(rows_of(count, 2), masking.masking_collator(tokenizer)).with_format("torch")
 
 
 def new_run(tokenizer, model=None, mixed_precision="no", **changes):

@@ -12,7 +12,8 @@ from nbclient import NotebookClient
 
 from helpers.results import without_controls
 
-KEPT = ("kernelspec", "language_info")
+KEPT = ("kernelspec", "language_info", "colab")
+CELLS_KEEP = ("tags", "alt", "translates", "jp-MarkdownHeadingCollapsed")  # the last one folds the set-up in JupyterLab
 NO_BARS = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
 
 
@@ -25,7 +26,7 @@ def refresh(path: Path) -> None:
     without_controls(notebook)
     notebook.metadata = {name: value for name, value in notebook.metadata.items() if name in KEPT}
     for cell in notebook.cells:
-        cell.metadata = {name: value for name, value in cell.metadata.items() if name in ("tags", "alt", "translates")}
+        cell.metadata = {name: value for name, value in cell.metadata.items() if name in CELLS_KEEP}
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
     nbformat.write(notebook, path)

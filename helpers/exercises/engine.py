@@ -32,7 +32,7 @@ KINDS = {  # of notes: mark, colour, heading
 
 
 @dataclass(frozen=True)
-class Note:
+class Feedback:
     """The reply of an exercise, as HTML in a notebook and as text elsewhere.
 
     Attributes:
@@ -202,16 +202,16 @@ def raised_at(error: BaseException, answer: object) -> dict | None:
 
 
 @dataclass(frozen=True)
-class Bound:
+class BoundExercise:
     """An exercise as a notebook calls it."""
 
     exercise: Exercise
 
-    def _note(self, kind: str, text: str = "", /, **values) -> Note:
+    def _note(self, kind: str, text: str = "", /, **values) -> Feedback:
         text = translated(text)
-        return Note(kind, translated(KINDS[kind][2]), text.format(**values) if values else text)
+        return Feedback(kind, translated(KINDS[kind][2]), text.format(**values) if values else text)
 
-    def check(self, answer: object) -> Note:
+    def check(self, answer: object) -> Feedback:
         """Return whether an answer is right, and if not, as precisely as possible, why."""
         name = self.exercise.name
         if is_stub(answer):
@@ -230,11 +230,11 @@ class Bound:
             return self._note("wrong", "What {name} returns has not the form that the task asks for ({what}).", name=name, what=what)
         return self._note("right")
 
-    def hint(self) -> Note:
+    def hint(self) -> Feedback:
         """Return how to begin."""
         return self._note("hint", self.exercise.hint)
 
-    def solution(self) -> Note:
+    def solution(self) -> Feedback:
         """Return one right answer."""
         return self._note("solution", self.exercise.source())
 
@@ -243,9 +243,9 @@ class Chapter:
     """The exercises of a chapter as attributes."""
 
     def __init__(self, exercises: dict[str, Exercise]):
-        self._exercises = {name: Bound(exercise) for name, exercise in exercises.items()}
+        self._exercises = {name: BoundExercise(exercise) for name, exercise in exercises.items()}
 
-    def __getattr__(self, name: str) -> Bound:
+    def __getattr__(self, name: str) -> BoundExercise:
         if name in (known := self.__dict__.get("_exercises", {})):
             return known[name]
         raise AttributeError(say("This chapter has no exercise {name!r}; it has {known}.", name=name, known=", ".join(known)))

@@ -12,7 +12,7 @@ from transformers import DataCollatorForLanguageModeling
 
 from helpers import chunking, validation
 from helpers.i18n import say
-from helpers.masking import IGNORE_INDEX, LONGEST_WORD, WholeWordCollator, freeze_masks, in_long_words
+from helpers.masking import IGNORE_INDEX, LONGEST_WORD, WholeWordCollator, freeze_masks, in_long_words, masking_collator
 
 Report = Callable[[str], object]  # takes a line for the user, as print does
 
@@ -140,13 +140,6 @@ def fingerprint(*parts: Dataset) -> str:
             for column in table.columns:
                 digest.update(column.combine_chunks().flatten().to_numpy().astype(np.int64))
     return digest.hexdigest()
-
-
-def masking_collator(tokenizer, whole_words: bool = False, seed: int = 0) -> WholeWordCollator | DataCollatorForLanguageModeling:
-    """Return a collator that masks 20% of the words, or 15% of the tokens as BERT does."""
-    if whole_words:
-        return WholeWordCollator(tokenizer, probability=0.2, seed=seed)
-    return DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15, seed=seed)
 
 
 def mix_seeds(*numbers: int) -> int:

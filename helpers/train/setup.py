@@ -16,7 +16,7 @@ from transformers import get_scheduler
 
 from helpers.i18n import say
 from helpers.labelled_logits import skip_unlabelled_logits
-from helpers.paths import display_name
+from helpers.paths import path_tail
 from helpers.precision import best_dtype, default_device
 from helpers.settings import Settings
 from helpers.train.data import MaskedChunks, fingerprint, stack
@@ -157,8 +157,8 @@ def plan_of(settings: Settings, model, train_rows: MaskedChunks, eval_rows, step
     """Return what decides the outcome of a training, by name."""
     names = ("seed", "num_train_epochs", "batch_size", "learning_rate", "weight_decay", "chunk_size")
     return {
-        "checkpoint": display_name(settings.checkpoint),
-        "dataset": display_name(settings.dataset[0]),
+        "checkpoint": path_tail(settings.checkpoint),
+        "dataset": path_tail(settings.dataset[0]),
         **{name: getattr(settings, name) for name in names},
         "chunks": len(train_rows),
         "fingerprint": fingerprint(train_rows.chunks, eval_rows),  # of the chunks, which another folder of that name would not have

@@ -13,7 +13,7 @@ from helpers.views.html import BLUE, GREEN, GREY, ORANGE, VERMILION
 # -- Chapter 01 --------------------------------------------------------------------------------------------------------
 
 
-def learning_curves(history: Sequence[Mapping[str, float]], baselines: Mapping[str, float], rows: int) -> None:
+def plot_learning_curves(history: Sequence[Mapping[str, float]], baselines: Mapping[str, float], rows: int) -> None:
     """Show losses and held-out accuracy after each epoch, the accuracy with its standard error and beside baselines.
 
     Args:
@@ -39,7 +39,7 @@ def learning_curves(history: Sequence[Mapping[str, float]], baselines: Mapping[s
     plt.show()
 
 
-def confusion_matrix(labels: Sequence[int], answers: Sequence[int], names: Sequence[str]) -> None:
+def plot_confusion_matrix(labels: Sequence[int], answers: Sequence[int], names: Sequence[str]) -> None:
     """Show a confusion matrix: true classes in rows, answers in columns, each cell as a share of its row.
 
     Args:
@@ -54,7 +54,7 @@ def confusion_matrix(labels: Sequence[int], answers: Sequence[int], names: Seque
     plt.show()
 
 
-def two_runs(ours: Sequence[float], theirs: Sequence[float], names: tuple[str, str]) -> None:
+def plot_two_runs(ours: Sequence[float], theirs: Sequence[float], names: tuple[str, str]) -> None:
     """Show the losses of two trainings step by step: dots for the first, circles for the second."""
     _, axes = plt.subplots(figsize=(7, 2.6), layout="constrained")
     axes.plot(theirs, "o", markersize=9, fillstyle="none", color=VERMILION, label=names[1])
@@ -68,7 +68,7 @@ def two_runs(ours: Sequence[float], theirs: Sequence[float], names: tuple[str, s
 # -- Chapter 02 --------------------------------------------------------------------------------------------------------
 
 
-def binomial(counts: Sequence[int], tokens: int, probability: float) -> None:
+def plot_binomial(counts: Sequence[int], tokens: int, probability: float) -> None:
     """Show how often a number of tokens is masked, beside what the binomial distribution predicts.
 
     Args:
@@ -89,7 +89,7 @@ def binomial(counts: Sequence[int], tokens: int, probability: float) -> None:
     plt.show()
 
 
-def bars(values: Mapping[str, float], label: str, number: str = "{:.2f}") -> None:
+def plot_bars(values: Mapping[str, float], label: str, number: str = "{:.2f}") -> None:
     """Show named values as horizontal bars, the first on top."""
     _, axes = plt.subplots(figsize=(7, 0.7 + 0.5 * len(values)), layout="constrained")
     colours = [GREY, BLUE, ORANGE, GREEN, VERMILION] * len(values)
@@ -100,7 +100,7 @@ def bars(values: Mapping[str, float], label: str, number: str = "{:.2f}") -> Non
     plt.show()
 
 
-def losses(points: Sequence[tuple[int, float]], before: Mapping[str, float], after: Mapping[str, float]) -> None:
+def plot_losses(points: Sequence[tuple[int, float]], before: Mapping[str, float], after: Mapping[str, float]) -> None:
     """Show the losses of single steps, and for each named set of texts a line from its loss before to its loss after them."""
     _, axes = plt.subplots(figsize=(7, 3), layout="constrained")
     axes.plot(*zip(*points), color=GREY, marker=".", label="single steps")
@@ -111,7 +111,7 @@ def losses(points: Sequence[tuple[int, float]], before: Mapping[str, float], aft
     plt.show()
 
 
-def memory_of_steps(estimates: Mapping[str, object], peaks: Mapping[str, int]) -> None:
+def plot_memory_of_steps(estimates: Mapping[str, object], peaks: Mapping[str, int]) -> None:
     """Show the estimated parts of a step's memory as stacked bars, and the measured peak beside them.
 
     Args:
@@ -137,7 +137,7 @@ def memory_of_steps(estimates: Mapping[str, object], peaks: Mapping[str, int]) -
 # -- Chapter 03 --------------------------------------------------------------------------------------------------------
 
 
-def three_stages() -> None:
+def plot_three_stages() -> None:
     """Show pretraining, adaptation and fine-tuning as three boxes, the second one marked."""
     stages = [
         ("1  Pretrain", "general text,\nbillions of words", "language"),
@@ -155,7 +155,7 @@ def three_stages() -> None:
     plt.show()
 
 
-def lengths(values: Sequence[int], label: str, mark: int) -> None:
+def plot_lengths(values: Sequence[int], label: str, mark: int) -> None:
     """Show a histogram of lengths, with a dashed line at one of them, the size of a chunk say."""
     _, axes = plt.subplots(figsize=(7, 2.5), layout="constrained")
     axes.hist(values, bins=40, color=BLUE)
@@ -165,7 +165,7 @@ def lengths(values: Sequence[int], label: str, mark: int) -> None:
     plt.show()
 
 
-def perplexity_by_epoch(history: Sequence[tuple[float, float]]) -> None:
+def plot_perplexity_by_epoch(history: Sequence[tuple[float, float]]) -> None:
     """Show perplexities over epochs, from (epoch, perplexity) pairs, each with its value beside it."""
     _, axes = plt.subplots(figsize=(7, 3), layout="constrained")
     axes.plot(*zip(*history), marker="o", color=BLUE)
@@ -176,7 +176,9 @@ def perplexity_by_epoch(history: Sequence[tuple[float, float]]) -> None:
     plt.show()
 
 
-def guesses_before_and_after(sentences: Sequence[str], before: Sequence[Mapping[str, float]], after: Sequence[Mapping[str, float]]) -> None:
+def plot_guesses_before_and_after(
+    sentences: Sequence[str], before: Sequence[Mapping[str, float]], after: Sequence[Mapping[str, float]]
+) -> None:
     """Show the guesses for each sentence as bars of probability, before the training on the left and after it on the right.
 
     Args:
@@ -194,7 +196,7 @@ def guesses_before_and_after(sentences: Sequence[str], before: Sequence[Mapping[
 # -- Chapter 04 --------------------------------------------------------------------------------------------------------
 
 
-def architectures(rows: Sequence[Mapping]) -> None:
+def plot_architectures(rows: Sequence[Mapping]) -> None:
     """Show in two columns how many parameters each architecture has, whether it took a training step, and a note.
 
     Args:

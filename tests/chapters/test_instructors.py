@@ -82,7 +82,7 @@ def test_exercises_stand_where_the_list_says(number):
             heading = (re.findall(r"^## (\w+) ·", cell.source, re.MULTILINE) or [heading])[-1]
         elif found := re.search(r"^ex\.(\w+)\.check\(", cell.source, re.MULTILINE):
             place[found[1]] = heading
-    assert dict(re.findall(r"^- `(\w+)` \((?:section|part) (\w)", CHAPTERS[number], re.MULTILINE)) == place
+    assert dict(re.findall(r"^- `(\w+)` \((?:section|part) (\w+)", CHAPTERS[number], re.MULTILINE)) == place
 
 
 @chapters

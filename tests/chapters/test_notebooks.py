@@ -66,15 +66,26 @@ def test_code_fits_the_page(notebook):
     assert not wide, f"{name}: cells {wide} have lines beyond 110 characters"
 
 
-def test_the_core_path_has_at_most_45_cells(notebook):
+def test_the_core_path_has_at_most_40_cells(notebook):
     name, book = notebook
-    end = next(i for i, cell in enumerate(book.cells) if re.search(r"^## (Recap|小结)", cell.source, re.M))
-    assert end <= 45, f"{name}: {end} cells before the recap"
+    start, end = (
+        next(i for i, cell in enumerate(book.cells) if re.search(head, cell.source, re.M)) for head in ("^## 1 ", "^## (Recap|小结)")
+    )
+    assert end - start <= 40, f"{name}: {end - start} cells from section 1 to the recap"
+
+
+def test_the_set_up_is_one_folded_section(notebook):
+    name, book = notebook
+    heading = book.cells[1]
+    assert re.match("## (Set-up|准备)\n", heading.source) and heading.metadata["jp-MarkdownHeadingCollapsed"], name
+    assert book.metadata["colab"]["collapsed_sections"] == [heading.id], name
+    for cell in book.cells[2:6]:
+        assert cell.cell_type == "code" and "hide-input" in cell.metadata["tags"], name
 
 
 def test_no_widget_state_no_path_and_no_remote_image(notebook):
     name, book = notebook
-    assert set(book.metadata) == {"kernelspec", "language_info"}, f"{name}: without a kernelspec Jupyter asks, and papermill fails"
+    assert set(book.metadata) == {"kernelspec", "language_info", "colab"}, f"{name}: without a kernelspec Jupyter asks, and papermill fails"
     for i, cell in enumerate(book.cells):
         outputs = "".join(str(output) for output in cell.get("outputs", []))
         for path in (str(ROOT), str(Path.home()), tempfile.gettempdir(), "/home/", "/Users/", "site-packages"):
@@ -167,8 +178,8 @@ def test_each_exercise_is_asked_and_none_is_answered(notebook):
     name, book = notebook
     said = [str(output) for _, cell in code(book.cells) for output in cell.outputs]
     everything = "\n".join([cell.source for cell in book.cells] + said)
-    language, unanswered = ("zh", "… 尚未作答") if name.startswith("zh/") else ("en", "… Not answered yet")
-    for bound in exercises.chapter(name.removeprefix("zh/")[:2], language):
+    unanswered = "… 尚未作答" if name.startswith("zh/") else "… Not answered yet"
+    for bound in exercises.chapter(name.removeprefix("zh/")[:2]):
         (cell,) = [cell for _, cell in code(book.cells) if cell.source.endswith(f"ex.{bound.exercise.name}.check({bound.exercise.name})")]
         assert cell.outputs[-1].data["text/plain"].startswith(unanswered), bound.exercise.name
         body = bound.exercise.source().partition("\n")[2] or bound.exercise.source()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from transformers import DataCollatorForLanguageModeling
 
 from common import forty_reviews
+from helpers import masking
 from helpers.chunking import chunk, tokenizing
 from helpers.masking import WholeWordCollator
 from helpers.train import data
@@ -125,7 +126,7 @@ def test_masks_follow_from_seed_epoch_and_row_alone(tokenizer):
         assert_same(a, b)
     two.set_epoch(1)
     assert any(not torch.equal(a["labels"], two[i]["labels"]) for i, a in enumerate(forward))
-    other_seed = data.MaskedChunks(one.chunks, data.masking_collator(tokenizer), SEED + 1)
+    other_seed = data.MaskedChunks(one.chunks, masking.masking_collator(tokenizer), SEED + 1)
     assert any(not torch.equal(a["labels"], other_seed[i]["labels"]) for i, a in enumerate(forward))
     assert len({tuple((a["labels"] != -100).tolist()) for a in forward}) == 50  # no two rows share their masks
 
@@ -133,9 +134,9 @@ def test_masks_follow_from_seed_epoch_and_row_alone(tokenizer):
 @pytest.mark.parametrize("whole_words", [False, True])
 def test_rows_read_together_have_the_masks_that_the_collator_gives_each_alone(texts, tokenizer, whole_words):
     chunks = data.to_chunks(texts["train"], tokenizer, 64, whole_words=whole_words)
-    rows = data.MaskedChunks(chunks, data.masking_collator(tokenizer, whole_words), SEED)
+    rows = data.MaskedChunks(chunks, masking.masking_collator(tokenizer, whole_words), SEED)
     rows.set_epoch(2)
-    alone = data.masking_collator(tokenizer, whole_words)
+    alone = masking.masking_collator(tokenizer, whole_words)
     for number, row in zip([3, 0, 7], rows.__getitems__([3, 0, 7])):
         alone.seed, alone.generator = None, torch.Generator().manual_seed(data.mix_seeds(SEED, 2, number))
         assert_same(row, {name: tensor[0] for name, tensor in alone([chunks[number]]).items()})
@@ -163,8 +164,8 @@ def test_the_callers_collator_is_left_as_it_is(tokenizer, whole_words):
     def batch_of(collator):
         return collator([{"input_ids": list(range(200, 300)), "word_ids": list(range(100))}])["labels"]
 
-    expected = batch_of(data.masking_collator(tokenizer, whole_words, seed=5))
-    collator = data.masking_collator(tokenizer, whole_words, seed=5)
+    expected = batch_of(masking.masking_collator(tokenizer, whole_words, seed=5))
+    collator = masking.masking_collator(tokenizer, whole_words, seed=5)
     chunks = rows_of(4, seed=1)
     if whole_words:
         chunks = chunks.remove_columns("attention_mask").add_column("word_ids", [list(range(32))] * 4)
@@ -174,7 +175,7 @@ def test_the_callers_collator_is_left_as_it_is(tokenizer, whole_words):
 
 
 def test_collators_mask_15_percent_of_tokens_and_20_of_words(tokenizer):
-    by_token, by_word = data.masking_collator(tokenizer), data.masking_collator(tokenizer, whole_words=True)
+    by_token, by_word = masking.masking_collator(tokenizer), masking.masking_collator(tokenizer, whole_words=True)
     assert isinstance(by_token, DataCollatorForLanguageModeling) and by_token.mlm_probability == 0.15
     assert isinstance(by_word, WholeWordCollator) and by_word.probability == 0.2
 

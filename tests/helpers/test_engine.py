@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from helpers import exercises
-from helpers.exercises.engine import Bound, Exercise, Raised, Wrong, is_stub, same
+from helpers.exercises.engine import BoundExercise, Exercise, Raised, Wrong, is_stub, same
 
 RIGHT = [  # result of an answer, right result
     (np.int32(5), 5), (torch.tensor(5), 5), (2, 2.0), (np.float32(0.1), 0.1), (torch.tensor(0.1), 0.1), (0.1 + 0.2, 0.3),
@@ -50,7 +50,7 @@ def double(values):
 
 
 def of_one_case(**options):
-    return Bound(Exercise("double", double, "Two times each.", lambda chance: [([1, 2],), ([3],)], **options))
+    return BoundExercise(Exercise("double", double, "Two times each.", lambda chance: [([1, 2],), ([3],)], **options))
 
 
 def test_a_mistake_is_recognised_and_any_other_result_shown():
@@ -79,7 +79,7 @@ def test_a_judge_says_what_is_wrong():
         assert isinstance(chance, random.Random)
         raise Wrong("It is {n} too many.", n=answer)
 
-    assert repr(Bound(Exercise("count", "1", "Count.", judge=judge)).check(3)) == "✗ Not yet: It is 3 too many."
+    assert repr(BoundExercise(Exercise("count", "1", "Count.", judge=judge)).check(3)) == "✗ Not yet: It is 3 too many."
 
 
 def test_an_exception_is_shown_with_the_line_that_raised():

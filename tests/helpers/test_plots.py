@@ -25,7 +25,7 @@ def kept(monkeypatch):
 
 
 def test_learning_curves_show_losses_accuracy_its_error_and_every_baseline():
-    plots.learning_curves(HISTORY, {"majority": 0.66, "head": 0.4}, 300)
+    plots.plot_learning_curves(HISTORY, {"majority": 0.66, "head": 0.4}, 300)
     left, right = plt.gcf().axes
     assert {line.get_label(): list(line.get_ydata()) for line in left.lines} == {"training": [0.6, 0.5], "held out": [0.59, 0.57]}
     (bars,) = right.containers
@@ -37,16 +37,16 @@ def test_learning_curves_show_losses_accuracy_its_error_and_every_baseline():
 
 
 def test_learning_curves_of_half_an_epoch_need_no_training_loss():
-    plots.learning_curves([{"epoch": 0.5, "eval_loss": 0.6, "eval_accuracy": 0.7}], {}, 10)
+    plots.plot_learning_curves([{"epoch": 0.5, "eval_loss": 0.6, "eval_accuracy": 0.7}], {}, 10)
     assert [line.get_label() for line in plt.gcf().axes[0].lines] == ["held out"]
 
 
 def test_a_confusion_matrix_shows_each_row_as_shares_and_classes_never_answered():
-    plots.confusion_matrix([0, 0, 0, 0, 1], [1, 1, 1, 1, 1], ["no", "yes"])
+    plots.plot_confusion_matrix([0, 0, 0, 0, 1], [1, 1, 1, 1, 1], ["no", "yes"])
     assert [text.get_text() for text in plt.gca().texts] == ["0%", "100%", "0%", "100%"]
 
 
 def test_two_runs_are_dots_in_circles():
-    plots.two_runs([3.0, 2.0], [3.0, 2.5], ("ours", "theirs"))
+    plots.plot_two_runs([3.0, 2.0], [3.0, 2.5], ("ours", "theirs"))
     theirs, ours = plt.gca().lines
     assert list(ours.get_ydata()) == [3.0, 2.0] and ours.get_marker() == "." and theirs.get_marker() == "o"

@@ -1,4 +1,4 @@
-"""A helper that computes something else is noticed: in a copy of the sources, each mutant makes the named tests fail or leaves its band."""
+"""A helper that computes something else is noticed: in a copy of the sources, each mutant makes a unit test fail or leaves its band."""
 
 import json
 import os
@@ -10,41 +10,33 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from common import ROOT
+
 BANDS = tomllib.loads((ROOT / "tests" / "bands.toml").read_text())["lab"]
-LABELS = "input_ids.masked_fill(~picked, IGNORE_INDEX)"
-WEIGHTED = "total += model(**batch).loss.item() * asked\n            count += asked"
-ASKED = 'asked = int((batch["labels"] != IGNORE_INDEX).sum())'
-RELABELLED = 'batch = batch | {{"labels": {}}}\n        ' + ASKED.replace("{", "{{").replace("}", "}}")
-NOTICED = {  # mutant: file of helpers, what stands there, what the mutant writes, tests that notice
-    "mask rate doubled": ("masking.py", "device=word_ids.device) < probability", "device=word_ids.device) < 2 * probability", "masking"),
-    "special tokens masked": ("masking.py", " & (word_ids != NO_WORD)", "", "masking"),
-    "-100 forgotten": ("masking.py", LABELS, "input_ids", "masking"),
-    "a label shifted": ("masking.py", LABELS, f"{LABELS}.roll(1, 1)", "masking"),
-    "perplexity not weighted": ("metrics.py", WEIGHTED, "total += model(**batch).loss.item()\n            count += 1", "metrics"),
-    "a chunk dropped": ("chunking.py", "range(0, end, chunk_size)", "range(0, end - chunk_size, chunk_size)", "chunking"),
-    "a chunk of the one pass dropped": ("chunking.py", "tokens[:end]", "tokens[chunk_size:end]", "bench"),
+MUTANTS = tomllib.loads((Path(__file__).with_name("mutants.toml")).read_text(encoding="utf-8"))["mutant"]
+LABELLED = 'labelled = int((batch["labels"] != IGNORE_INDEX).sum())'
+RELABELLED = 'batch = batch | {{"labels": {}}}\n        ' + LABELLED.replace("{", "{{").replace("}", "}}")
+MOVED = {  # mutant: file, what is replaced, by what, chapter whose figure leaves its band before any training
+    "-100 forgotten": ("metrics.py", LABELLED, RELABELLED.format('batch["input_ids"]'), "03_imdb_domain_adaptation"),
+    "labels shifted": ("metrics.py", LABELLED, RELABELLED.format('batch["labels"].roll(1, 1)'), "03_imdb_domain_adaptation"),
+    "mask rate doubled": ("train/data.py", "mlm_probability=0.15", "mlm_probability=0.30", "05_accelerate_loop"),
 }
-MOVED = {  # mutant: file, what stands there, what the mutant writes, chapter whose figure leaves its band before any training
-    "-100 forgotten": ("metrics.py", ASKED, RELABELLED.format('batch["input_ids"]'), "03_imdb_domain_adaptation"),
-    "labels shifted": ("metrics.py", ASKED, RELABELLED.format('batch["labels"].roll(1, 1)'), "03_imdb_domain_adaptation"),
-    "mask rate doubled": ("corpus.py", "mlm_probability=0.15", "mlm_probability=0.30", "05_accelerate_loop"),
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory):
     """A copy of what the tests read."""
     folder = tmp_path_factory.mktemp("sources")
-    for name in ("helpers", "tests", "lab", "notebooks", "bench", "configs"):
+    for name in ("helpers", "tests", "tools", "lab", "notebooks", "bench", "configs"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", folder)
+    for name in ("pyproject.toml", "Makefile", "README.md", "README.zh-CN.md", "INSTRUCTORS.md", "CONTRIBUTING.md"):
+        shutil.copy(ROOT / name, folder)
     return folder
 
 
 def python(sources: Path, *command: str) -> subprocess.CompletedProcess:
     """Runs a Python command in the copy, with the copy's helpers in every process."""
-    environment = os.environ | {"PYTHONPATH": str(sources), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = os.environ | {"PYTHONPATH": str(sources), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
     return subprocess.run([sys.executable, *command], cwd=sources, env=environment, capture_output=True, text=True)
 
 
@@ -64,18 +56,22 @@ def mutate(sources):
         path.write_text(text)
 
 
-@pytest.mark.parametrize("tests", sorted({tests for *_, tests in NOTICED.values()}))
-def test_without_a_mutant_the_tests_pass(sources, tests):
-    done = python(sources, "-m", "pytest", "-x", f"tests/helpers/test_{tests}.py")
+def tests_of(file: str) -> str:
+    """The test file of a module, by its name."""
+    return f"tests/helpers/test_{Path(file).stem}.py"
+
+
+@pytest.mark.parametrize("file", sorted({mutant["file"] for mutant in MUTANTS}))
+def test_without_a_mutant_the_tests_pass(sources, file):
+    done = python(sources, "-m", "pytest", "-x", tests_of(file))
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("mutant", NOTICED)
-def test_a_mutant_makes_tests_fail(sources, mutate, mutant):
-    *change, tests = NOTICED[mutant]
-    mutate(*change)
-    done = python(sources, "-m", "pytest", "-x", f"tests/helpers/test_{tests}.py")
-    assert done.returncode == 1 and "1 failed" in done.stdout, done.stdout
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant["name"])
+def test_a_mutant_makes_a_test_of_its_module_fail(sources, mutate, mutant):
+    mutate(mutant["file"], mutant["old"], mutant["new"])
+    done = python(sources, "-m", "pytest", "-x", tests_of(mutant["file"]))
+    assert done.returncode == 1 and ("1 failed" in done.stdout or "1 error" in done.stdout), done.stdout
 
 
 @pytest.mark.parametrize("mutant", [None, *MOVED])

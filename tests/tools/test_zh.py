@@ -10,7 +10,7 @@ from tools import zh
 
 CHAPTERS = sorted(path.name for path in zh.ENGLISH.glob("*.ipynb"))
 # names and quotations that stay as they are: a run of six or more English words that is no quotation is a sentence left untranslated
-QUOTED = re.compile(r"```.*?```|`[^`]*`|\]\([^)]*\)|\*[^*\n]+\*|“[^”]*”|\([^)]*\)|（[^）]*）|<!--.*?-->|https?://\S+", re.S)
+QUOTED = re.compile(r"```.*?```|^>[^\n]*|`[^`]*`|\]\([^)]*\)|\*[^*\n]+\*|“[^”]*”|\([^)]*\)|（[^）]*）|<!--.*?-->|https?://\S+", re.S | re.M)
 SENTENCE = re.compile(r"(?:[A-Za-z][A-Za-z'’-]*[ ,;:]+){5,}[A-Za-z]+")
 ALLOWED = ("Machine Learning for the Humanities",)
 
