@@ -20,4 +20,4 @@ def test_the_opening_shows_the_verdicts_of_the_committed_outputs(edition):
     rows = ROW.findall(book.cells[0].source)
     assert len(rows) == 2
     for one, two, same in rows:
-        assert f"{same} equivalent: {one} | {two}\n" in printed
+        assert f"{same} equivalent: {one.strip('*')} | {two.strip('*')}\n" in printed
