@@ -12,7 +12,7 @@ from transformers import DataCollatorForLanguageModeling
 from common import forty_reviews
 from helpers import masking
 from helpers.chunking import chunk, tokenizing
-from helpers.masking import WholeWordCollator
+from helpers.masking import WholeWordCollator, freeze_masks
 from helpers.train import data
 from training import SEED, assert_same, masked_chunks, rows_of
 
@@ -170,7 +170,7 @@ def test_the_callers_collator_is_left_as_it_is(tokenizer, whole_words):
     if whole_words:
         chunks = chunks.remove_columns("attention_mask").add_column("word_ids", [list(range(32))] * 4)
     data.MaskedChunks(chunks, collator, SEED)[0]
-    data.freeze_masks(chunks, collator)
+    freeze_masks(chunks, collator)
     assert collator.seed == 5 and torch.equal(batch_of(collator), expected)
 
 

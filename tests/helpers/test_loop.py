@@ -158,6 +158,14 @@ def test_training_and_evaluation_do_without_float64(tokenizer, monkeypatch):
     assert len(run.losses) == 12 and len(run.history) == 2
 
 
+def test_each_step_drops_something_else(tokenizer):
+    run = new_run(tokenizer, tiny_bert(dropout=0.5), learning_rate=1e-30)  # a step changes nothing but what comes next
+    batch = next(loop.remaining_batches(run, 1))
+    first, second = loop.train_step(run, batch), loop.train_step(run, batch)
+    run.step = 0
+    assert loop.train_step(run, batch) == first != second
+
+
 def test_losses_are_read_now_and_then(tokenizer, monkeypatch):
     whole = new_run(tokenizer)
     loop.train(whole)

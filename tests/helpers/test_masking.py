@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import DataCollatorForLanguageModeling
 
 from common import ROOT
 from helpers.chunking import NO_WORD, tokenizing
@@ -148,6 +149,24 @@ print(hashlib.sha256(repr((whole[:], token[:])).encode()).hexdigest())
 def test_frozen_masks_are_identical_across_processes_and_runs():
     runs = [subprocess.run([sys.executable, "-c", FREEZE], cwd=ROOT, capture_output=True, text=True, check=True).stdout for _ in range(2)]
     assert runs[0] == runs[1] and len(runs[0].strip()) == 64
+
+
+def token_rows():
+    from datasets import Dataset
+
+    return Dataset.from_dict({"input_ids": [[101, *range(200 + i, 262 + i), 102] for i in range(20)]})
+
+
+def test_frozen_masks_follow_from_the_seed(tokenizer):
+    frozen = [freeze_masks(token_rows(), DataCollatorForLanguageModeling(tokenizer, seed=seed))["labels"][:] for seed in (1, 1, 2)]
+    assert frozen[0] == frozen[1] != frozen[2]
+
+
+def test_freezing_leaves_the_callers_collator_as_it_is(tokenizer):
+    one, other = (DataCollatorForLanguageModeling(tokenizer, seed=5) for _ in range(2))
+    freeze_masks(token_rows(), one)
+    rows = [{"input_ids": list(range(200, 300))}]
+    assert one.seed == 5 and torch.equal(one(rows)["labels"], other(rows)["labels"])
 
 
 def test_frozen_rows_keep_their_order_and_their_tokens(tokenizer):

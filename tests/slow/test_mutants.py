@@ -19,7 +19,7 @@ RELABELLED = 'batch = batch | {{"labels": {}}}\n        ' + LABELLED.replace("{"
 MOVED = {  # mutant: file, what is replaced, by what, chapter whose figure leaves its band before any training
     "-100 forgotten": ("metrics.py", LABELLED, RELABELLED.format('batch["input_ids"]'), "03_imdb_domain_adaptation"),
     "labels shifted": ("metrics.py", LABELLED, RELABELLED.format('batch["labels"].roll(1, 1)'), "03_imdb_domain_adaptation"),
-    "mask rate doubled": ("train/data.py", "mlm_probability=0.15", "mlm_probability=0.30", "05_accelerate_loop"),
+    "mask rate doubled": ("masking.py", "mlm_probability=0.15", "mlm_probability=0.30", "05_accelerate_loop"),
 }
 
 
