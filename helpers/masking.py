@@ -109,7 +109,7 @@ def _padded(rows: Sequence[Sequence[int]], filler: int) -> Tensor:
     return torch.tensor([[*row, *[filler] * (length - len(row))] for row in rows])
 
 
-def masking_collator(tokenizer, whole_words: bool = False, seed: int = 0) -> WholeWordCollator | DataCollatorForLanguageModeling:
+def masking_collator(tokenizer: Any, whole_words: bool = False, seed: int = 0) -> WholeWordCollator | DataCollatorForLanguageModeling:
     """Return a collator that masks 20% of the words, or 15% of the tokens as BERT does."""
     if whole_words:
         return WholeWordCollator(tokenizer, probability=0.2, seed=seed)

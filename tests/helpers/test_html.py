@@ -1,9 +1,11 @@
-"""Static pictures of losses."""
+"""Static pictures of losses and masked tokens."""
 
 import math
 import re
 
-from helpers.views.html import loss_html
+import torch
+
+from helpers.views.html import loss_html, masked_tokens
 
 
 def test_losses_that_are_no_numbers_leave_gaps():
@@ -11,3 +13,12 @@ def test_losses_that_are_no_numbers_leave_gaps():
     path = re.findall(r' d="([^"]*)"', html)[1]
     assert path.count("M") == 2 and "nan" not in path and "loss inf" in html and "lowest 1, highest 2" in html
     assert "loss nan" in loss_html([(1, math.nan)]) and "No loss" in loss_html([])
+
+
+def test_masked_tokens_are_seen_without_colour_and_markup_in_a_text_stays_text(tokenizer):
+    before = tokenizer("It rained <b>twice</b> & more.", return_tensors="pt")["input_ids"]
+    selected = torch.zeros_like(before, dtype=torch.bool)
+    selected[0, 2] = True
+    page = masked_tokens(tokenizer, before, before.masked_fill(selected, tokenizer.mask_token_id), selected)
+    assert "&lt;" in page and "&amp;" in page and "<b>" not in page.replace("<b ", "")
+    assert page.count("[MASK]") == 1 and tokenizer.convert_ids_to_tokens(int(before[0, 2])) in page
