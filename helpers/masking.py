@@ -32,22 +32,29 @@ def pick_words(word_ids: Tensor, probability: float, generator: torch.Generator 
     Returns:
         Booleans, ``(batch, sequence)``.
     """
-    starts = _starts(word_ids) | in_long_words(word_ids)
-    word = starts.flatten().cumsum(0) - 1  # number of each position's word among all words of the batch
+    word = _number(_starts(word_ids))
+    if torch.bincount(word).max() > LONGEST_WORD:
+        word = _number(_starts(word_ids) | in_long_words(word_ids))
     picked = torch.rand(int(word[-1]) + 1, generator=generator, device=word_ids.device) < probability
     return picked[word].view_as(word_ids) & (word_ids != NO_WORD)
 
 
 def in_long_words(word_ids: Tensor) -> Tensor:
     """Return where a word has more than `LONGEST_WORD` tokens: booleans, ``(batch, sequence)``."""
-    word = _starts(word_ids).flatten().cumsum(0) - 1
+    word = _number(_starts(word_ids))
     return (torch.bincount(word) > LONGEST_WORD)[word].view_as(word_ids) & (word_ids != NO_WORD)
 
 
 def _starts(word_ids: Tensor) -> Tensor:
+    """Return where a run of equal word ids begins: booleans, ``(batch, sequence)``."""
     starts = torch.ones_like(word_ids, dtype=torch.bool)
     starts[:, 1:] = word_ids[:, 1:] != word_ids[:, :-1]
     return starts
+
+
+def _number(starts: Tensor) -> Tensor:
+    """Return the number of each position's word among all words of the batch: ``(batch * sequence,)``."""
+    return starts.flatten().cumsum(0) - 1
 
 
 @dataclass

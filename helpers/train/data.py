@@ -49,11 +49,23 @@ def drop_repeats(texts: Dataset, column: str = "text", report: Report = print) -
         texts: Rows with a string in the column.
         column: Name of the column with the texts.
         report: Called with a line that says how many are dropped, if any.
+
+    Raises:
+        ValueError: Fewer than two texts are left.
     """
     first: dict[bytes, int] = {}  # digest of a text: its first row
     for row, text in enumerate(text for batch in texts.select_columns(column).iter(1000) for text in batch[column]):
         if text.strip():
             first.setdefault(blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest(), row)
+    if len(first) < 2:
+        raise ValueError(
+            say(
+                "The column {column!r} holds {texts} different texts without the blank ones: one to learn from and one to test on are "
+                "the least.",
+                column=column,
+                texts=len(first),
+            )
+        )
     if dropped := len(texts) - len(first):
         report(
             say("{dropped:,} of {rows:,} texts are blank or repeat an earlier one; they are left out.", dropped=dropped, rows=len(texts))

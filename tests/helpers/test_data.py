@@ -44,9 +44,12 @@ def test_of_a_fivefold_copy_each_text_is_on_one_side_only():
 @given(st.lists(st.sampled_from(["a", "b", "c ", "c", "", " \n", "\u2028", "é", "\ud800"]), min_size=1))
 @settings(deadline=None)
 def test_the_first_of_equal_texts_stays_in_its_place(rows):
-    said = []
+    said, expected = [], [text for i, text in enumerate(rows) if text.strip() and text not in rows[:i]]
+    if len(expected) < 2:
+        with pytest.raises(ValueError, match=f"The column 'text' holds {len(expected)} different texts without the blank ones"):
+            data.drop_repeats(FakeRows(rows))
+        return
     kept = data.drop_repeats(FakeRows(rows), report=said.append)
-    expected = [text for i, text in enumerate(rows) if text.strip() and text not in rows[:i]]
     assert kept == expected
     dropped = len(rows) - len(expected)
     assert said == ([f"{dropped} of {len(rows)} texts are blank or repeat an earlier one; they are left out."] if dropped else [])
