@@ -13,6 +13,8 @@ from transformers import AutoTokenizer, DataCollatorWithPadding, get_scheduler
 from common import ROOT, SHARED, run_cells, tiny_checkpoint
 from helpers import validation
 
+pytestmark = pytest.mark.long
+
 PAIRS = {"sentence1": ["one", "two", "three"], "sentence2": ["a", "b", "c"], "label": [0, 1, 1]}
 
 

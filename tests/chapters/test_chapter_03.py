@@ -11,6 +11,8 @@ from common import run_cells, tiny_checkpoint
 from helpers.chunking import NO_WORD
 from helpers.masking import IGNORE_INDEX, WholeWordCollator
 
+pytestmark = pytest.mark.long
+
 WITHOUT = r"playground|perf_counter|if settings\.push_to_hub"
 
 

@@ -13,6 +13,8 @@ from common import ROOT
 from helpers import metrics, results
 from helpers.train import loop, setup
 
+pytestmark = pytest.mark.long
+
 BOOK = nbformat.read(ROOT / "notebooks" / "05_accelerate_loop.ipynb", as_version=4)
 
 

@@ -12,6 +12,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from common import ROOT
 from helpers import exercises
 
+pytestmark = pytest.mark.long
+
 TEXT = (ROOT / "INSTRUCTORS.md").read_text(encoding="utf-8")
 NOTEBOOKS = {path.stem[:2]: nbformat.read(path, as_version=4) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
 CHAPTERS = {part[:2]: part for part in re.split(r"^## (?:Chapter )?", TEXT, flags=re.MULTILINE) if re.match(r"\d\d: ", part)}

@@ -9,6 +9,8 @@ from helpers import budget, memory
 from helpers.labelled_logits import skip_unlabelled_logits
 from helpers.memory import Memory
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def clock(monkeypatch):

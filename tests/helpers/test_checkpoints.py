@@ -5,7 +5,7 @@ import pytest
 from helpers.train import loop
 from training import new_run, tiny_bert
 
-pytestmark = pytest.mark.usefixtures("one_thread", "fresh_accelerator")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("one_thread", "fresh_accelerator")]
 
 
 def saved(tokenizer, folder, steps=2):

@@ -13,7 +13,7 @@ from common import ROOT
 from helpers.train import cli, hub, loop
 from training import assert_same, weights_of
 
-pytestmark = pytest.mark.usefixtures("one_thread", "fresh_accelerator")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("one_thread", "fresh_accelerator")]
 train = loop.train
 
 

@@ -1,9 +1,12 @@
-"""Static pictures of losses."""
+"""Static pictures of losses and masked tokens."""
 
 import math
 import re
+from html import unescape
 
-from helpers.views.html import loss_html
+import torch
+
+from helpers.views.html import loss_html, masked_tokens
 
 
 def test_losses_that_are_no_numbers_leave_gaps():
@@ -11,3 +14,14 @@ def test_losses_that_are_no_numbers_leave_gaps():
     path = re.findall(r' d="([^"]*)"', html)[1]
     assert path.count("M") == 2 and "nan" not in path and "loss inf" in html and "lowest 1, highest 2" in html
     assert "loss nan" in loss_html([(1, math.nan)]) and "No loss" in loss_html([])
+
+
+def test_masked_tokens_are_seen_without_colour_and_markup_in_a_text_stays_text(tokenizer):
+    before = tokenizer("It rained <b>twice</b> & more.", return_tensors="pt")["input_ids"]
+    selected = torch.zeros_like(before, dtype=torch.bool)
+    selected[0, 2] = True
+    page = masked_tokens(tokenizer, before, before.masked_fill(selected, tokenizer.mask_token_id), selected)
+    assert set(re.findall(r"</?([a-z]+)", page)) == {"p", "span", "s", "b"} and page.count("border:2px") == 1
+    shown = unescape(re.sub(r"<[^>]*>", " ", page)).split()
+    tokens = tokenizer.convert_ids_to_tokens(before[0].tolist())
+    assert shown == [*tokens[:3], tokenizer.mask_token, *tokens[3:]]  # the old token struck through, then the new one

@@ -21,7 +21,7 @@ from helpers.train import loop, setup
 from helpers.train.setup import new_accelerator
 from training import BATCH, SEED, SETTINGS, assert_same, frozen_rows, masked_chunks, new_run, tiny_bert, weights_of
 
-pytestmark = pytest.mark.usefixtures("one_thread", "fresh_accelerator")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("one_thread", "fresh_accelerator")]
 
 
 def figures(tokenizer):

@@ -10,6 +10,8 @@ from common import ROOT, TINY
 from helpers import memory
 from helpers.labelled_logits import skip_unlabelled_logits
 
+pytestmark = pytest.mark.long
+
 MINI_BERT = str(ROOT / "lab" / "checkpoints" / "mini-bert")
 OFF = dict(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
 GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here"))

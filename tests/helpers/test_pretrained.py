@@ -13,6 +13,8 @@ from transformers import AutoTokenizer
 from common import ROOT, TINY
 from helpers import pretrained
 
+pytestmark = pytest.mark.long
+
 LAB = ROOT / "lab" / "checkpoints"
 SHAPE = TINY | {"vocab_size": 8192}
 FAMILIES = {
