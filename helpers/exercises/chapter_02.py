@@ -1,5 +1,7 @@
 """The exercises of chapter 02: picking positions, losses, memory, the library's collator, rates."""
 
+from collections.abc import Mapping
+
 import torch
 from torch.nn import functional as F
 from transformers import DataCollatorForLanguageModeling
@@ -165,6 +167,8 @@ def some_batches(chance):
 def masked_batch(answer, tokenizer, texts, seed):
     """Return ids and labels alone: the other tensors follow from them."""
     batch = answer(tokenizer, texts, seed)
+    if not isinstance(batch, Mapping):  # of an endless iterator `in` would never answer
+        raise TypeError(f"{type(batch).__name__} in place of a batch")
     if "labels" not in batch:
         raise Wrong("There are no labels in the batch: the collator makes them, the tokenizer does not.")
     return {name: batch[name] for name in ("input_ids", "labels")}
