@@ -5,7 +5,7 @@ import math
 import torch
 
 from helpers import chunking, metrics
-from helpers.exercises.engine import Wrong, exercise, same
+from helpers.exercises.engine import Wrong, exercise, same, shown
 from helpers.exercises.fixtures import tiny_model
 
 
@@ -125,7 +125,10 @@ def judge_mask_spans(answer, chance, draws=24):
     input_ids, mask, seed = [chance.randint(200, 999) for _ in word_ids], chance.randint(3, 9), chance.randint(0, 10**6)
 
     def draw(seed):
-        return answer(list(input_ids), list(word_ids), mask, torch.Generator().manual_seed(seed))
+        pair = answer(list(input_ids), list(word_ids), mask, torch.Generator().manual_seed(seed))
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise TypeError(f"{shown(pair)} in place of two lists")
+        return pair
 
     drawn = [judge_spans(*draw(seed + i), input_ids, word_ids, mask) for i in range(draws)]
     shares = [sum(hidden) / len(hidden) for hidden, _ in drawn]
