@@ -30,5 +30,5 @@ def test_what_is_neither_is_told(name):
 
 def test_names_for_people_hold_no_path_of_this_machine():
     assert paths.shorten(f"a {paths.ROOT}/{BUNDLED} b") == f"a {BUNDLED} b"
-    assert paths.display_name(str(paths.ROOT / BUNDLED)) == "mini-bert"
-    assert paths.display_name("owner/name") == "owner/name"
+    assert paths.path_tail(str(paths.ROOT / BUNDLED)) == "mini-bert"
+    assert paths.path_tail("owner/name") == "owner/name"
