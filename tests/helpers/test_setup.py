@@ -68,8 +68,8 @@ def test_biases_and_normalisation_do_not_decay():
     assert len(decayed["params"]) + len(others["params"]) == len(list(model.parameters()))
 
 
-def test_half_an_epoch_is_a_training_too(tokenizer):
-    assert new_run(tokenizer, num_train_epochs=0.5).steps == 6
+def test_part_of_an_epoch_is_a_training_too(tokenizer):
+    assert [new_run(tokenizer, num_train_epochs=epochs).steps for epochs in (0.5, 0.3)] == [6, 4]  # 12 an epoch; what is begun is done
 
 
 @pytest.mark.parametrize("name, kind, processes", [
