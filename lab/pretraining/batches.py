@@ -9,7 +9,7 @@ import torch
 from helpers.masking import IGNORE_INDEX
 from lab.pretraining.pairs import Flag, PairMaker
 
-LENGTH = 128  # tokens a row; in the last tenth every second step reads LONG, so that all positions are trained
+LENGTH = 128  # tokens a row; in the second half of the decay every second step reads LONG, so that all positions are trained
 LONG = 512
 PAIR_LENGTH = 96
 
@@ -35,7 +35,8 @@ class BatchMaker:
     (next-sentence prediction). Pair label 0: the second belongs to the first; 1: it does not.
     """
 
-    def __init__(self, text: Text, tokenizer, rows: int, seed: int, pairs: bool, pair_rows: int | None = None):
+    def __init__(self, text: Text, tokenizer, rows: int, seed: int, pairs: bool, pair_rows: int | None = None, read: int | None = None):
+        """`read`: how many tokens of the text its rows are taken from, all by default; pairs are taken from everywhere."""
         self.text, self.rows, self.seed = text, rows, seed
         self.pair_rows = rows // 2 if pair_rows is None else pair_rows
         self.vocabulary = len(tokenizer)
@@ -46,28 +47,38 @@ class BatchMaker:
         self.special[tokenizer.all_special_ids] = True
         self.first_word = 104 if tokenizer.cls_token_id == 101 else 4  # below: special and unused ids
         self.pairs = PairMaker(tokenizer.get_vocab(), "" if tokenizer.cls_token == "[CLS]" else "Ġ") if pairs else None
-        self.starts = text.sentences[: np.searchsorted(text.sentences, len(text.ids) - LONG)]
-        self.slots = np.random.default_rng(seed).permutation((len(text.ids) - LONG) // LENGTH)
+        last = min(read or len(text.ids), len(text.ids)) - LONG
+        self.starts = text.sentences[: np.searchsorted(text.sentences, last)]
+        self.slots = np.random.default_rng(seed).permutation(last // LENGTH)
         self.tokens_per_step = rows * LENGTH + (self.pair_rows * PAIR_LENGTH if pairs else 0)
 
-    def step(self, step: int, done: float):
-        """Yields each batch of a step with the weight of its masked-LM loss; `done` (0 to 1) sets the masking rate, 30% falling to 15%."""
+    def step(self, step: int, start: int, decay: float = 0.0):
+        """Yields each batch of a step with the weight of its masked-LM loss.
+
+        Args:
+            step: Number of the step; with the seed, it decides all random numbers.
+            start: Rows of text read in earlier steps.
+            decay: How far the learning rate's decay has come, 0 to 1; the masking rate falls with it, from 30% to 15%.
+        """
         rng = np.random.default_rng((self.seed, step))
-        rate = 0.30 - 0.15 * done
-        length = LONG if done > 0.9 and step % 2 else LENGTH
+        rate = 0.30 - 0.15 * decay
+        length = LONG if decay > 0.5 and step % 2 else LENGTH
         rows = max(1, self.rows * LENGTH // length)
-        ids = np.empty((rows, length), dtype=np.int64)
-        segments, labels = np.zeros_like(ids), np.full(rows, IGNORE_INDEX)
+        places = np.empty((rows, length), dtype=np.int64)  # in the text, for each token of a batch
+        segments, labels = np.zeros_like(places), np.full(rows, IGNORE_INDEX)
         for row in range(rows):
-            slot = self.slots[(step * self.rows + row) % len(self.slots)] * LENGTH
+            slot = self.slots[(start + row) % len(self.slots)] * LENGTH
             if self.pairs is None or row % 2:
-                ids[row] = [self.cls, *self.text.ids[slot : slot + length - 2], self.sep]
+                places[row] = [self.CLS, *range(slot, slot + length - 2), self.SEP]
             else:
-                ids[row], segments[row], labels[row] = self._next_sentence(slot, length, rng)
+                places[row], segments[row], labels[row] = self._next_sentence(slot, length, rng)
+        ids = np.where(places >= 0, self.text.ids[places], np.where(places == self.CLS, self.cls, self.sep)).astype(np.int64)
         weight = 1.0 if self.pairs is None else 0.8
-        yield weight, self._masked(ids, segments, labels, rate, rng)
+        yield weight, self._masked(ids, segments, labels, rate, rng) | {"places": torch.from_numpy(places)}
         if self.pairs:
-            yield 1 - weight, self._rewritten(rate, 0.15 + 0.4 * done, rng)
+            yield 1 - weight, self._rewritten(rate, 0.35 + 0.2 * decay, rng)
+
+    CLS, SEP = -1, -2  # where a row has no token of the text
 
     def _next_sentence(self, start: int, length: int, rng) -> tuple[list, np.ndarray, int]:
         size = length - 3
@@ -75,9 +86,8 @@ class BatchMaker:
         cut = self.text.sentences[rng.integers(low, high)] - start if high > low else size // 2
         label = int(rng.integers(2))
         second = start + cut if label == 0 else rng.choice(self.starts)
-        first = self.text.ids[start : start + cut]
-        ids = [self.cls, *first, self.sep, *self.text.ids[second : second + size - cut], self.sep]
-        return ids, (np.arange(length) > cut + 1).astype(np.int64), label
+        places = [self.CLS, *range(start, start + cut), self.SEP, *range(second, second + size - cut), self.SEP]
+        return places, (np.arange(length) > cut + 1).astype(np.int64), label
 
     def _sentence(self, rng, i: int | None = None) -> tuple[int, list]:
         """The number of a sentence of 8 to 46 pieces and its words, each ``(ids, flags)``: from `i` on, or any."""

@@ -31,7 +31,7 @@ pipeline_tag: fill-mask
 ---
 # {kind}
 
-A {family} of 4 layers x 256, {parameters:,} parameters, {vocabulary}, made for this course alone by
+A {family} of {layers} layers x {size}, {parameters:,} parameters, {vocabulary}, made for this course alone by
 [`lab/pretraining/prepare.py`, `lab/pretraining/pretrain.py` and `lab/pretraining/export.py`](../../README.md).
 
 | | |
@@ -74,7 +74,7 @@ def main() -> None:
 
     tokenizer = AutoTokenizer.from_pretrained(args.data / "tokenizer")
     text = Text.load(args.data)
-    model = build_model(args.kind, tokenizer, None)
+    model = build_model(args.kind, tokenizer, None, start=args.run)
     state = torch.load(args.run / "state.pt", map_location="cpu", weights_only=True)
     model.load_state_dict(state["model"], strict=False)  # without the heads that served the training alone
     model.half().float()  # measure what is kept
@@ -97,7 +97,8 @@ def main() -> None:
     bert = args.kind == "mini-bert"
     (out / "README.md").write_text(
         CARD.format(
-            kind=args.kind, family="BERT" if bert else "RoBERTa", parameters=model.num_parameters(), hours=last["seconds"] / 3600,
+            kind=args.kind, family="BERT" if bert else "RoBERTa", layers=model.config.num_hidden_layers, size=model.config.hidden_size,
+            parameters=model.num_parameters(), hours=last["seconds"] / 3600,
             vocabulary=f"{'WordPiece' if bert else 'byte-level BPE'} of {len(tokenizer):,}", tokens=last["tokens"], steps=last["step"],
             device=args.device, before=args.before, perplexity=ppl, bits=bits,
             pairs=PAIRS if bert else "",

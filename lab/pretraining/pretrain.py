@@ -10,6 +10,8 @@ import argparse
 import json
 import math
 import os
+import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -17,23 +19,33 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch.nn import functional as F
-from transformers import AutoTokenizer, BertConfig, BertForPreTraining, RobertaConfig, RobertaForMaskedLM
+from transformers import AutoConfig, AutoTokenizer, BertConfig, BertForPreTraining, RobertaConfig, RobertaForMaskedLM
 
 from helpers.labelled_logits import skip_unlabelled_logits
 from helpers.masking import IGNORE_INDEX
 from helpers.precision import autocast_dtype, default_device
 from lab.pretraining.batches import BatchMaker, Text
 from lab.pretraining.muon import Muon
-from lab.pretraining.vectors import word_vectors
+from lab.pretraining.targets import Targets
+from lab.pretraining.vectors import frequencies, word_vectors
 
 SHAPE = dict(hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=1024)
 NO_DROPOUT = dict(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)  # there is more text than time
-RECURS_LAYER = 3  # of four: the last is left to gather, at [CLS], what the third has found
+RECURS_LAYER = -2  # the last is left to gather, at [CLS], what the one before has found
 INIT_STD = 0.03  # of word and position vectors alike: small positions beside large words keep attention from finding neighbours
 
 
-def build_model(kind: str, tokenizer, text: Text | None):
-    """A BERT (with the pair head) or RoBERTa; given a text, with word vectors from its co-occurrences and sinusoidal positions."""
+def build_model(kind: str, tokenizer, text: Text | None, vectors: torch.Tensor | None = None, start: Path | None = None):
+    """A BERT (with the pair head) or RoBERTa.
+
+    Given a text, with sinusoidal positions and word vectors, by default from co-occurrences; given the folder of a
+    checkpoint with the same tokenizer, in its shape and with its weights.
+    """
+    if start:
+        model = {"mini-bert": BertForPreTraining, "mini-roberta": RobertaForMaskedLM}[kind](AutoConfig.from_pretrained(start))
+        if (start / "model.safetensors").exists():
+            model.load_state_dict(load_file(start / "model.safetensors"), strict=False)  # what is tied is kept once
+        return model
     shared = dict(vocab_size=len(tokenizer), initializer_range=0.02, pad_token_id=tokenizer.pad_token_id, **SHAPE, **NO_DROPOUT)
     if kind == "mini-bert":
         model = BertForPreTraining(BertConfig(max_position_embeddings=512, **shared))
@@ -44,7 +56,8 @@ def build_model(kind: str, tokenizer, text: Text | None):
         embeddings, decoder = model.roberta.embeddings, model.lm_head.decoder
     if text is None:
         return model
-    vectors, frequency = word_vectors(text.ids, len(tokenizer), SHAPE["hidden_size"])
+    frequency = frequencies(text.ids, len(tokenizer))
+    vectors = word_vectors(text.ids, len(tokenizer), SHAPE["hidden_size"]) if vectors is None else vectors
     with torch.no_grad():
         embeddings.word_embeddings.weight.copy_(vectors * INIT_STD / vectors.std())
         embeddings.position_embeddings.weight.copy_(sinusoids(*embeddings.position_embeddings.weight.shape) * INIT_STD * math.sqrt(2))
@@ -82,19 +95,21 @@ def optimisers(model, learning_rate: float, muon_learning_rate: float):
     return [torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98), eps=1e-6), Muon(inside, lr=muon_learning_rate)]
 
 
-def schedule(done: float) -> float:
-    """Share of the peak learning rate; `done` runs from 0 to 1.
+WARM_UP = 200  # steps
 
-    Warm-up over 0.5%, the peak for a fifth, which gets attention going; then half of it, falling to zero:
-    with so few masked tokens in a step the peak's noise costs more than its speed gains.
+
+def schedule(step: int, decay: float) -> float:
+    """Share of the peak learning rate: a warm-up, then the peak for as long as one has patience, and at the end a linear decay to zero.
+
+    `decay` runs from 0 to 1 over the run's last fifth, which can begin at any step (https://arxiv.org/abs/2405.18392).
     """
-    return min(done / 0.005, 1.0) if done < 0.2 else 0.5 * (1 - done) / 0.8
+    return min((step + 1) / WARM_UP, 1.0) * (1 - decay)
 
 
 def losses(model, batch: dict) -> dict[str, torch.Tensor]:
     """Mean masked-LM loss of a batch and, where it holds pairs and the model the heads, those of pairs and recurrence."""
     inputs = {name: batch[name] for name in ("input_ids", "token_type_ids", "attention_mask", "labels") if name in batch}
-    output = model(**inputs, output_hidden_states="recurs" in batch)
+    output = model(**inputs, output_hidden_states="recurs" in batch or "targets" in batch)
     logits = output.prediction_logits if hasattr(output, "prediction_logits") else output.logits
     asked = batch["labels"] != IGNORE_INDEX
     found = {"mlm": F.cross_entropy(logits[0].float(), batch["labels"][asked])}
@@ -108,6 +123,9 @@ def losses(model, batch: dict) -> dict[str, torch.Tensor]:
         shares = model.shares(model.bert.pooler(output.hidden_states[-1]).float())
         found["recurs"] = F.cross_entropy(scores.flatten(0, 1), batch["recurs"].flatten(), ignore_index=IGNORE_INDEX)
         found["shares"] = F.binary_cross_entropy_with_logits(shares, batch["shares"])
+    if "targets" in batch:
+        states = output.hidden_states[-1][batch["places"] >= 0].float()
+        found["targets"] = (model.mimic(states) - batch["targets"]).square().sum(-1).mean()
     return found
 
 
@@ -150,11 +168,16 @@ def main() -> None:
     parser.add_argument("kind", choices=["mini-bert", "mini-roberta"])
     parser.add_argument("--data", type=Path, required=True, help="folder that prepare.py wrote for this kind")
     parser.add_argument("--out", type=Path, help="default: build/pretrain/run-KIND")
-    parser.add_argument("--tokens", type=float, default=25e6, help="tokens to train on")
-    parser.add_argument("--rows", type=int, default=16, help="rows of text in a step")
+    parser.add_argument("--steps", type=int, help="stop after this step; without it, train until interrupted")
+    parser.add_argument("--finish", action="store_true", help="let the learning rate fall to zero over a quarter of the steps done so far")
+    parser.add_argument("--rows", type=int, default=16, help="rows of text in a step; may grow from one start to the next")
     parser.add_argument("--pair-rows", type=int, help="rewritten pairs in a step of mini-bert; half the rows of text by default")
     parser.add_argument("--pair-weight", type=float, default=0.2, help="of the pairs' loss: one noisy bit a pair")
     parser.add_argument("--recurs-weight", type=float, default=0.0, help="of telling which tokens of a pair stand in both sentences")
+    parser.add_argument("--teacher", type=Path, help="folder that teacher.py wrote; rows are taken from the tokens it has done")
+    parser.add_argument("--target-weight", type=float, default=1.0, help="of the distance from the teacher's vectors")
+    parser.add_argument("--read", type=float, help="take rows from so many tokens of the text; by default all that can be used")
+    parser.add_argument("--vectors", choices=["counts", "teacher"], default="counts", help="what word vectors a model begins with")
     parser.add_argument("--start", type=Path, help="checkpoint to go on from; its tokenizer must be the one in --data")
     parser.add_argument("--renew", action="store_true", help="begin with new weights in the last layer and the pooler")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
@@ -163,59 +186,74 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=250, help="steps between evaluations and saves")
     parser.add_argument("--plot", action="store_true", help="only draw the curve of a finished run")
     args = parser.parse_args()
-    out = args.out or Path("build/pretrain") / f"run-{args.kind}"
+    run = args.out or Path("build/pretrain") / f"run-{args.kind}"
+    out = run / "finished" if args.finish else run
     out.mkdir(parents=True, exist_ok=True)
     log, state_file = out / "log.jsonl", out / "state.pt"
     if args.plot:
         return draw_curve(log, out / "curve.png", args.kind)
+    if args.finish and not state_file.exists():
+        shutil.copy(run / "log.jsonl", log)
+        save_atomically(torch.load(run / "state.pt", weights_only=True) | {"decay_from": True}, state_file)
 
     torch.manual_seed(args.seed)
     device = default_device()
     dtype = autocast_dtype(device)
     tokenizer = AutoTokenizer.from_pretrained(args.data / "tokenizer")
     text = Text.load(args.data)
-    maker = BatchMaker(text, tokenizer, rows=args.rows, seed=args.seed, pairs=args.kind == "mini-bert", pair_rows=args.pair_rows)
-    steps = math.ceil(args.tokens / maker.tokens_per_step)
-    model = build_model(args.kind, tokenizer, None if args.start else text)
-    if args.start:
-        model.load_state_dict(load_file(args.start / "model.safetensors"), strict=False)  # what is tied is kept once
+    targets = Targets(args.teacher) if args.teacher and args.target_weight else None
+    read = int(args.read) if args.read else targets and len(targets)
+    maker = BatchMaker(text, tokenizer, args.rows, args.seed, args.kind == "mini-bert", args.pair_rows, read)
+    fresh = not args.start and not state_file.exists()
+    vectors = torch.from_numpy(np.load(args.teacher / "teacher.npz")["word_vectors"]) if args.vectors == "teacher" else None
+    model = build_model(args.kind, tokenizer, text if fresh else None, vectors, args.start)
+    model.config.save_pretrained(out)
     if args.renew:
         renew(model)
     if args.recurs_weight:  # heads for this training alone
-        model.recurs, model.shares = (torch.nn.Linear(SHAPE["hidden_size"], 2) for _ in range(2))
+        model.recurs, model.shares = (torch.nn.Linear(model.config.hidden_size, 2) for _ in range(2))
+    if targets:
+        model.mimic = torch.nn.Linear(model.config.hidden_size, targets.size)
     model.to(device)
     skip_unlabelled_logits(model)
     model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")  # on CPUs eager's backward pass is faster at this shape
     model.train()
     opts = optimisers(model, args.learning_rate, args.muon_learning_rate)
-    start, seconds = 0, 0.0
+    state = {"step": 0, "rows": 0, "tokens": 0, "seconds": 0.0}
     if state_file.exists():
         state = torch.load(state_file, map_location=device, weights_only=True)
-        model.load_state_dict(state["model"])
-        for optimiser, saved in zip(opts, state["optimisers"]):
+        model.load_state_dict(state.pop("model"))
+        for optimiser, saved in zip(opts, state.pop("optimisers")):
             optimiser.load_state_dict(saved)
-        start, seconds = state["step"], state["seconds"]
-        lines = [line for line in log.read_text().splitlines() if json.loads(line)["step"] <= start]
+        lines = [line for line in log.read_text().splitlines() if json.loads(line)["step"] <= state["step"]]
         log.write_text("".join(line + "\n" for line in lines))
     else:
         log.unlink(missing_ok=True)
+    if state.get("decay_from") is True:
+        state["decay_from"] = state["step"]
+    decay_from, last = state.get("decay_from"), args.steps or sys.maxsize
+    if decay_from is not None:
+        last = decay_from + max(1, decay_from // 4)
     frozen = [{k: v.to(device) for k, v in b.items()} for b in maker.frozen(np.load(args.data / "heldout.npy"), 128)]
-    work = f"{steps:,} steps of {maker.tokens_per_step:,} tokens"
-    print(f"{model.num_parameters():,} parameters, {work} on {device} in {dtype}, from step {start:,}")
+    each = f"{maker.tokens_per_step:,} tokens a step"
+    print(f"{model.num_parameters():,} parameters, {each}, on {device} in {dtype}, from step {state['step']:,}")
 
-    averages, began = {}, time.time() - seconds
-    for step in range(start, steps):
-        done = step / steps
-        for optimiser in opts:
+    averages, began = {}, time.time() - state["seconds"]
+    for step in range(state["step"], last):
+        decay = 0.0 if decay_from is None else (step - decay_from) / (last - decay_from)
+        for optimiser, peak in zip(opts, (args.learning_rate, args.muon_learning_rate)):
             for group in optimiser.param_groups:
-                group.setdefault("peak", group["lr"])
-                group["lr"] = group["peak"] * schedule(done)
-        for weight, batch in maker.step(step, done):
+                group["lr"] = peak * schedule(step, decay)
+        for weight, batch in maker.step(step, state["rows"], decay):
+            if targets and "places" in batch:
+                batch["targets"] = targets(batch["places"])
             batch = {k: v.to(device, non_blocking=True) for k, v in batch.items()}
             with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
                 found = losses(model, batch)
                 loss = found["mlm"] * weight + found.get("pairs", 0.0) * args.pair_weight
                 loss = loss + (found.get("recurs", 0.0) + found.get("shares", 0.0)) * args.recurs_weight
+                if "targets" in found:
+                    loss = loss + found["targets"] * args.target_weight
             loss.backward()
             for name, value in found.items():
                 averages[name] = 0.99 * averages.get(name, value.item()) + 0.01 * value.item()
@@ -223,13 +261,14 @@ def main() -> None:
         for optimiser in opts:
             optimiser.step()
             optimiser.zero_grad()
-        if (step + 1) % args.every == 0 or step + 1 == steps:
-            row = {"step": step + 1, "tokens": (step + 1) * maker.tokens_per_step, "seconds": round(time.time() - began)}
+        state |= {"step": step + 1, "rows": state["rows"] + args.rows, "tokens": state["tokens"] + maker.tokens_per_step}
+        if (step + 1) % args.every == 0 or step + 1 == last:
+            state["seconds"] = time.time() - began
+            row = {name: state[name] for name in ("step", "tokens")} | {"seconds": round(state["seconds"])}
             row |= {"perplexity": perplexity(model, frozen)} | averages
             with log.open("a") as file:
                 file.write(json.dumps(row) + "\n")
-            state = {"model": model.state_dict(), "optimisers": [o.state_dict() for o in opts], "step": step + 1}
-            save_atomically(state | {"seconds": time.time() - began}, state_file)
+            save_atomically(state | {"model": model.state_dict(), "optimisers": [o.state_dict() for o in opts]}, state_file)
             print(" ".join(f"{k} {v:,.3f}" if isinstance(v, float) else f"{k} {v:,}" for k, v in row.items()), flush=True)
     draw_curve(log, out / "curve.png", args.kind)
 

@@ -8,10 +8,14 @@ import numpy as np
 import torch
 
 
-def word_vectors(ids: np.ndarray, vocabulary: int, size: int, window: int = 4, limit: int = 8_000_000) -> tuple[torch.Tensor, torch.Tensor]:
-    """Vectors ``(vocabulary, size)`` and smoothed relative frequencies ``(vocabulary,)`` of a text's ids."""
-    frequency = torch.from_numpy(np.bincount(ids, minlength=vocabulary)).float() + 1
-    frequency /= frequency.sum()
+def frequencies(ids: np.ndarray, vocabulary: int) -> torch.Tensor:
+    """Smoothed relative frequencies of a text's ids, ``(vocabulary,)``."""
+    counts = torch.from_numpy(np.bincount(ids, minlength=vocabulary)).float() + 1
+    return counts / counts.sum()
+
+
+def word_vectors(ids: np.ndarray, vocabulary: int, size: int, window: int = 4, limit: int = 8_000_000) -> torch.Tensor:
+    """Vectors of a text's ids, ``(vocabulary, size)``."""
     part = torch.from_numpy(ids[:limit].astype(np.int64))
     counts = torch.zeros(vocabulary * vocabulary)
     for distance in range(1, window + 1):
@@ -23,4 +27,4 @@ def word_vectors(ids: np.ndarray, vocabulary: int, size: int, window: int = 4, l
     information = (counts / share[:, None] / context + 1e-9).log_().clamp_(min=0)
     torch.manual_seed(0)
     u, s, _ = torch.svd_lowrank(information, q=size, niter=2)
-    return u * s.sqrt(), frequency
+    return u * s.sqrt()

@@ -13,10 +13,10 @@ def equal(one, two):
 
 def test_a_batch_follows_from_seed_and_step_alone(text, tokenizer):
     one, two = (BatchMaker(text, tokenizer, 4, seed=0, pairs=True) for _ in range(2))
-    list(one.step(0, 0.0))  # what came before leaves no trace
-    assert equal(list(one.step(7, 0.5)), list(two.step(7, 0.5)))
-    assert not equal(list(one.step(7, 0.5)), list(one.step(8, 0.5)))
-    assert not equal(list(one.step(7, 0.5)), list(BatchMaker(text, tokenizer, 4, seed=1, pairs=True).step(7, 0.5)))
+    list(one.step(0, 0))  # what came before leaves no trace
+    assert equal(list(one.step(7, 28, 0.5)), list(two.step(7, 28, 0.5)))
+    assert not equal(list(one.step(7, 28, 0.5)), list(one.step(8, 32, 0.5)))
+    assert not equal(list(one.step(7, 28, 0.5)), list(BatchMaker(text, tokenizer, 4, seed=1, pairs=True).step(7, 28, 0.5)))
 
 
 @pytest.mark.parametrize("done, rate", [(0.0, 0.30), (0.5, 0.225), (1.0, 0.15)])
@@ -24,7 +24,7 @@ def test_batches_mask_at_the_rate_and_never_a_special_token(text, tokenizer, don
     maker = BatchMaker(text, tokenizer, 16, seed=0, pairs=True)
     asked = total = 0
     for step in range(20):
-        _, batch = next(maker.step(2 * step, done))
+        _, batch = next(maker.step(2 * step, 32 * step, done))
         original = torch.where(batch["labels"] != -100, batch["labels"], batch["input_ids"])
         special = torch.isin(original, torch.tensor(tokenizer.all_special_ids))
         assert not (special & (batch["labels"] != -100)).any()
@@ -33,7 +33,7 @@ def test_batches_mask_at_the_rate_and_never_a_special_token(text, tokenizer, don
 
 
 def test_second_segments_and_pair_labels_belong_together(text, tokenizer):
-    _, batch = next(BatchMaker(text, tokenizer, 16, seed=0, pairs=True).step(3, 0.0))
+    _, batch = next(BatchMaker(text, tokenizer, 16, seed=0, pairs=True).step(3, 48))
     split = batch["token_type_ids"].any(dim=1)
     assert torch.equal(split, batch["pair_labels"] != -100)
     assert split.sum() == 8
