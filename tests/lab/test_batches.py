@@ -19,12 +19,12 @@ def test_a_batch_follows_from_seed_and_step_alone(text, tokenizer):
     assert not equal(list(one.step(7, 28, 0.5)), list(BatchMaker(text, tokenizer, 4, seed=1, pairs=True).step(7, 28, 0.5)))
 
 
-@pytest.mark.parametrize("done, rate", [(0.0, 0.30), (0.5, 0.225), (1.0, 0.15)])
-def test_batches_mask_at_the_rate_and_never_a_special_token(text, tokenizer, done, rate):
+@pytest.mark.parametrize("decay, rate", [(0.0, 0.30), (0.5, 0.225), (1.0, 0.15)])
+def test_batches_mask_at_the_rate_and_never_a_special_token(text, tokenizer, decay, rate):
     maker = BatchMaker(text, tokenizer, 16, seed=0, pairs=True)
     asked = total = 0
     for step in range(20):
-        _, batch = next(maker.step(2 * step, 32 * step, done))
+        _, batch = next(maker.step(2 * step, 32 * step, decay))
         original = torch.where(batch["labels"] != -100, batch["labels"], batch["input_ids"])
         special = torch.isin(original, torch.tensor(tokenizer.all_special_ids))
         assert not (special & (batch["labels"] != -100)).any()
