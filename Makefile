@@ -60,7 +60,7 @@ cells: $(READY)  # every cell of the notebooks, against the outputs that are com
 	$(NBVAL) notebooks/*.ipynb
 
 browser: $(READY)  # chapter 01 in JupyterLab and Chromium
-	$(PY) -m pytest -rs tests/slow/browsers -k 01
+	$(PY) -m pytest -rs tests/slow/browsers/test_jupyterlab.py -k 01
 
 nightly:  # every part runs, whatever another found; those that failed are named at the end
 	@failed=; for part in lint unit cells slow browsers solutions chinese test-colab test-oldest test-newest bands; do \
