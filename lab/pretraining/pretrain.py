@@ -1,6 +1,7 @@
 """Pretrain one of the lab's checkpoints from the ids that `prepare.py` wrote.
 
-    python -m lab.pretraining.pretrain mini-bert --data build/pretrain/mini-bert --tokens 25e6
+    python -m lab.pretraining.pretrain mini-bert --data build/pretrain/mini-bert            # until it is stopped
+    python -m lab.pretraining.pretrain mini-bert --data build/pretrain/mini-bert --finish   # then the rate falls to zero
 
 Needs torch, transformers and numpy. Stop it at any moment: the same command goes on from the last saved
 step and ends at the same weights. Every batch follows from `--seed` and the step alone.
