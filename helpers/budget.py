@@ -71,7 +71,7 @@ def plan(
         batch: A batch as the DataLoader gives it, labels included; ``input_ids`` is (batch, sequence).
         steps: Updates by the optimiser in the whole training.
         length: Tokens in the longest row to come, for the memory; those of this batch if not given.
-        limit: Bytes that the training may take; if not given, what is `available` and what the model holds already.
+        limit: Bytes that the training may take; if not given, what `available_memory` gives and what the model holds already.
 
     Raises:
         MemoryError: The estimate is above the limit; the message names a batch size that fits, and other remedies.
@@ -83,7 +83,7 @@ def plan(
     options = dict(length=length or width, labelled=share, device=chosen, dtype=dtype, optimizer=optimizer)
     need = memory.estimate(model, rows, accumulation=accumulation, **options)
     if limit is None:
-        limit = available(chosen)
+        limit = available_memory(chosen)
         if next(model.parameters()).device.type == chosen.type:
             limit += need.weights  # already taken, and no longer free
     if need.peak > limit:
@@ -178,7 +178,7 @@ def _precision(device, dtype) -> list[str]:
     return [{torch.bfloat16: "bf16=True", torch.float16: "fp16=True"}[best]] if dtype == torch.float32 != best else []
 
 
-def available(device: torch.device | str | None = None) -> float:
+def available_memory(device: torch.device | str | None = None) -> float:
     """Return the bytes that new tensors can take.
 
     CUDA: what is free, and what PyTorch has reserved without using it. Apple: `torch.mps.recommended_max_memory`

@@ -28,7 +28,7 @@ def set_language(language: str) -> None:
 
 def translated(text: str) -> str:
     """Return the text in the current language, or in English where there is no translation."""
-    return chinese().get(text, text) if _current == "zh" else text
+    return translation_table().get(text, text) if _current == "zh" else text
 
 
 def say(text: str, /, **values: object) -> str:
@@ -37,6 +37,6 @@ def say(text: str, /, **values: object) -> str:
 
 
 @cache
-def chinese() -> dict[str, str]:
+def translation_table() -> dict[str, str]:
     """Return the table: from an English template to its Chinese one."""
     return json.loads(Path(__file__).with_name("i18n_zh.json").read_text(encoding="utf-8"))

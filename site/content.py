@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import nbformat
 
 from helpers import i18n
-from helpers.views.html import labels
+from helpers.views.html import view_labels
 
 SITE = Path(__file__).resolve().parent
 ROOT = SITE.parent
@@ -209,7 +209,7 @@ def prepare(language: str, files: dict) -> None:
         (folder / f"{name}{suffix}").write_text(text, encoding="utf-8")
     i18n.set_language(language)
     root = "" if language == "en" else "../"
-    course = {"labels": labels() | WORDS[language], "root": f"{root}models/", "worker": f"{root}worker.js", "files": files}
+    course = {"labels": view_labels() | WORDS[language], "root": f"{root}models/", "worker": f"{root}worker.js", "files": files}
     (folder / "course.json").write_text(json.dumps(course, ensure_ascii=False).replace("</", "<\\/"), encoding="utf-8")
     if language == "en":
         api = (SITE / "pages" / "api.md").read_text(encoding="utf-8")

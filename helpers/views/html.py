@@ -43,7 +43,7 @@ class Piece(NamedTuple):
     kind: str = ""
 
 
-def labels() -> dict[str, str]:
+def view_labels() -> dict[str, str]:
     """Return the labels in the current language."""
     return {name: translated(text) for name, text in LABELS.items()}
 
@@ -62,7 +62,7 @@ def lens_html(tokens: Sequence[str], ids: Sequence[int], segments: Sequence[int]
         segments: One a token, or none at all for a tokenizer that has no segments.
         words: One a token, None at special tokens, which get a dashed border.
     """
-    name, rows = labels(), []
+    name, rows = view_labels(), []
     for key, cells in ("token", tokens), ("id", ids), ("segment", segments), ("word", words):
         row = [tag("th", name[key], scope="row", style="text-align:left;white-space:nowrap;padding:.2em .8em .2em 0")]
         for cell, word in zip(cells, words):
@@ -107,7 +107,7 @@ def masked_html(pieces: Sequence[Piece], rate: float) -> Markup:
         pieces: The tokens in order.
         rate: Share that should be masked.
     """
-    name = labels()
+    name = view_labels()
     counts = {kind: sum(piece.kind == kind for piece in pieces) for kind in BOXES}
     total, masked = sum(piece.kind != "special" for piece in pieces), sum(counts.values())
     rates = name["rates"].format(wanted=rate, drawn=masked / total if total else 0, picked=masked, total=total)
@@ -151,7 +151,7 @@ def bars_html(columns: Mapping[str, Sequence[Sequence[tuple[str, float]]]]) -> M
 
 
 def _guesses_html(guesses: Sequence[tuple[str, float]], number: int | None, longest: float, colour: str) -> Markup:
-    rows = [tag("caption", labels()["blank"].format(number))] if number else []
+    rows = [tag("caption", view_labels()["blank"].format(number))] if number else []
     for token, p in guesses:
         bar = f"width:{p / longest:.1%};height:1em;background:{colour}a6;border:1px solid currentColor;box-sizing:border-box"
         cells = [
@@ -170,7 +170,7 @@ def loss_html(points: Sequence[tuple[int, float]], most: int = 300) -> Markup:
         points: Steps and losses; what is not finite leaves a gap.
         most: Points drawn; of more, equal runs are averaged.
     """
-    name = labels()
+    name = view_labels()
     if not points:
         return tag("p", name["waiting"])
     caption = name["loss"].format(step=points[-1][0], loss=points[-1][1])

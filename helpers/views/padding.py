@@ -6,7 +6,7 @@ import torch
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from helpers.i18n import say
-from helpers.views.html import BLUE, GREY, LABELS, labels
+from helpers.views.html import BLUE, GREY, LABELS, view_labels
 
 CJK_FONTS = {"Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Microsoft YaHei", "PingFang SC", "SimHei", "WenQuanYi Zen Hei"}
 
@@ -55,7 +55,7 @@ def padding_picture(lengths: Iterable[int], batch_size: int, rows: int = 32):
     if not lengths or min(lengths) < 1 or batch_size < 1:
         raise ValueError(say("padding_picture takes the token counts of some texts and a batch size, all of them 1 or more."))
     chinese = next((font.name for font in fontManager.ttflist if font.name in CJK_FONTS), None)
-    name = labels() if chinese else LABELS
+    name = view_labels() if chinese else LABELS
     with plt.rc_context({"font.family": ["DejaVu Sans", *([chinese] if chinese else [])], "hatch.linewidth": 0.5}):
         figure, panels = plt.subplots(1, 3, figsize=(12, 3.6), sharex=True, sharey=True, layout="constrained")
         for panel, strategy in zip(panels, ("corpus", "batch", "grouped")):

@@ -14,7 +14,7 @@ from helpers.chunking import NO_WORD
 from helpers.i18n import say
 from helpers.masking import pick_words
 from helpers.views.fill_mask import BLANK, guess_blanks
-from helpers.views.html import Piece, bars_html, bundle_of, labels, lens_html, masked_html, note_html
+from helpers.views.html import Piece, bars_html, bundle_of, lens_html, masked_html, note_html, view_labels
 
 
 class View:
@@ -83,7 +83,7 @@ def tokenizer_lens(tokenizer, text: str, second: str = "") -> View:
         ValueError: An argument is no tokenizer or no string.
     """
     _check("tokenizer_lens", tokenizer, text, second)
-    name = labels()
+    name = view_labels()
 
     def draw(first: str, second: str) -> str:
         if not tokenizer.is_fast:
@@ -145,7 +145,7 @@ def masking_explorer(tokenizer, text: str, rate: float = 0.15, seed: int = 0) ->
     _check("masking_explorer", tokenizer, text)
     if not 0 <= rate <= 0.6:
         raise ValueError(say("masking_explorer takes a rate between 0 and 0.6, not {rate}.", rate=rate))
-    name = labels()
+    name = view_labels()
 
     def draw(text: str, rate: float, whole: bool, mix: bool, seed: int) -> str:
         lack = "maskless" if tokenizer.mask_token is None else "slow" if not tokenizer.is_fast else "" if text.strip() else "empty"
@@ -195,7 +195,7 @@ def fill_mask_playground(checkpoints: Mapping[str, tuple], sentence: str, k: int
                     name=checkpoint,
                 )
             )
-    name = labels()
+    name = view_labels()
 
     def draw(sentence: str) -> str:
         if not BLANK.search(sentence):

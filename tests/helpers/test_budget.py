@@ -142,7 +142,7 @@ def machine(tmp_path, monkeypatch):
     def tell(**files):
         for name, text in files.items():
             (tmp_path / f"memory.{name}").write_text(text)
-        return budget.available("cpu")
+        return budget.available_memory("cpu")
 
     return tell
 
@@ -161,20 +161,20 @@ def test_a_containers_limit_counts_where_it_is_lower(files, expected, machine):
 
 
 def test_this_machine_offers_something():
-    assert 2**20 < budget.available("cpu") < 2**50
+    assert 2**20 < budget.available_memory("cpu") < 2**50
 
 
 def test_a_gpu_offers_what_is_free_and_what_is_reserved_unused(monkeypatch):
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (10 * 2**30, 15 * 2**30))
     monkeypatch.setattr("torch.cuda.memory_reserved", lambda device: 3 * 2**30)
     monkeypatch.setattr("torch.cuda.memory_allocated", lambda device: 2**30)
-    assert budget.available("cuda") == 12 * 2**30
+    assert budget.available_memory("cuda") == 12 * 2**30
 
 
 def test_apple_offers_its_recommended_maximum_less_what_is_taken(monkeypatch):
     monkeypatch.setattr("torch.mps.recommended_max_memory", lambda: 5 * 2**30)
     monkeypatch.setattr("torch.mps.current_allocated_memory", lambda: 2**30)
-    assert budget.available("mps") == 4 * 2**30
+    assert budget.available_memory("mps") == 4 * 2**30
 
 
 def test_what_the_model_holds_already_is_not_counted_twice(machine, monkeypatch):

@@ -61,12 +61,12 @@ def faults(table: dict[str, str]) -> list[str]:
 
 
 def test_every_text_has_one_chinese_entry_that_fits_it():
-    assert faults(i18n.chinese()) == []
+    assert faults(i18n.translation_table()) == []
 
 
 def test_the_table_has_one_entry_a_line():
     text = (ROOT / "helpers" / "i18n_zh.json").read_text(encoding="utf-8")
-    assert text == json.dumps(i18n.chinese(), ensure_ascii=False, indent=1) + "\n"  # so no text stands twice either
+    assert text == json.dumps(i18n.translation_table(), ensure_ascii=False, indent=1) + "\n"  # so no text stands twice either
 
 
 def test_a_changed_message_is_named(monkeypatch):
@@ -74,7 +74,7 @@ def test_a_changed_message_is_named(monkeypatch):
     (wrong, _), *others = exercise.mistakes
     monkeypatch.setattr(exercise, "hint", "Begin at the end.")
     monkeypatch.setattr(exercise, "mistakes", [(wrong, "You fill with zeros."), *others])
-    lines = faults(i18n.chinese())
+    lines = faults(i18n.translation_table())
     assert "helpers/exercises/chapter_01.py: no Chinese for 'Begin at the end.'" in lines
     assert "helpers/exercises/chapter_01.py: no Chinese for 'You fill with zeros.'" in lines
     assert len(lines) == 4 and all("nobody says" in line for line in lines[2:])  # the entries of the old ones
@@ -91,7 +91,7 @@ def test_a_changed_message_is_named(monkeypatch):
     ],
 )
 def test_a_chinese_entry_that_does_not_fit_is_named(english, chinese, fault):
-    (line,) = faults(i18n.chinese() | {english: chinese})
+    (line,) = faults(i18n.translation_table() | {english: chinese})
     assert repr(english) in line and fault in line
 
 

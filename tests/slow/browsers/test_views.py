@@ -92,7 +92,7 @@ def test_the_lens_shows_what_pythons_shows(tab, chapter):
             view.evaluate(ANSWER, {"0": first, "1": second})
             assert view.evaluate(SAME, widgets.tokenizer_lens(tokenizer, first, second).picture.value) == ""
     view.evaluate(ANSWER, {"0": " "})
-    assert view.evaluate(SAME, pictures.note_html(pictures.labels()["empty"])) == ""
+    assert view.evaluate(SAME, pictures.note_html(pictures.view_labels()["empty"])) == ""
     assert not tab.said and tab.locator("[data-view] script").count() == 0
 
 
