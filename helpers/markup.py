@@ -4,7 +4,7 @@ import html
 
 
 class Markup(str):
-    """HTML that is finished: it may stand in other HTML as it is, and a notebook shows it."""
+    """HTML that is finished: other HTML takes it as it is, and a notebook shows it."""
 
     def _repr_html_(self) -> str:
         return self

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from transformers import DataCollatorForLanguageModeling
 
+from helpers import validation
 from helpers.chunking import NO_WORD
-from helpers.i18n import say
+from helpers.validation import require
 
 IGNORE_INDEX = -100  # the label that cross-entropy leaves out
 LONGEST_WORD = 20  # tokens; more than that is text without spaces, whose tokens are then masked one by one
@@ -80,22 +81,16 @@ class WholeWordCollator:
     generator: torch.Generator | None = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if self.tokenizer.mask_token is None:
-            name = type(self.tokenizer).__name__
-            raise ValueError(say("{tokenizer} has no mask token: take the checkpoint of a masked language model.", tokenizer=name))
-        if not 0 <= self.probability <= 1:
-            raise ValueError(say("probability is a share between 0 and 1, not {value}.", value=self.probability))
+        validation.mask_token(self.tokenizer)
+        require(0 <= self.probability <= 1, "probability is a share between 0 and 1, not {value}.", value=self.probability)
         if self.seed is not None:
             self.generator = torch.Generator().manual_seed(self.seed)
 
     def __call__(self, rows: list[dict]) -> dict[str, Tensor]:
-        if "word_ids" not in rows[0]:
-            raise ValueError(
-                say(
-                    "The rows have no word_ids: tokenize with helpers.chunking.tokenizing "
-                    "and, in a Trainer, set remove_unused_columns=False."
-                )
-            )
+        require(
+            "word_ids" in rows[0],
+            "The rows have no word_ids: tokenize with helpers.chunking.tokenizing and, in a Trainer, set remove_unused_columns=False.",
+        )
         input_ids = _padded([row["input_ids"] for row in rows], self.tokenizer.pad_token_id)
         word_ids = _padded([row["word_ids"] for row in rows], NO_WORD)
         lengths = torch.tensor([len(row["input_ids"]) for row in rows])
@@ -138,8 +133,8 @@ def freeze_masks(chunks: Any, collator: Any, batch_size: int = 256) -> Any:
     Raises:
         ValueError: The collator has no seed, so that its masks could not be had again.
     """
-    if getattr(collator, "seed", None) is None:
-        raise ValueError(say("Frozen masks need a seed: {collator}(…, seed=42).", collator=type(collator).__name__))
+    seeded = getattr(collator, "seed", None) is not None
+    require(seeded, "Frozen masks need a seed: {collator}(…, seed=42).", collator=type(collator).__name__)
     frozen = copy.copy(collator)
     # As long as it has a seed, the library's collator may make another generator in each process, and in some cannot
     frozen.seed, frozen.generator = None, torch.Generator().manual_seed(collator.seed)

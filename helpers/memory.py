@@ -48,9 +48,8 @@ def estimate(
     accumulation: int = 1,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
-    optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.AdamW,
 ) -> Memory:
-    """Return an estimate of the tensor bytes of a training step, which runs on a copy of the model with shapes and no data.
+    """Return an estimate of the tensor bytes of a training step by AdamW, which runs on a copy of the model with shapes and no data.
 
     PyTorch's fake tensors (https://docs.pytorch.org/docs/stable/torch.compiler_fake_tensor.html) go through the
     model's own operations, so attention, autocast, checkpointing and heads count as they are on the device.
@@ -63,12 +62,11 @@ def estimate(
         accumulation: Forward passes for one update; from two on, gradients are alive throughout.
         device: What the training runs on, which this machine must have; `default_device` if not given.
         dtype: For autocast; `best_dtype` of the device if not given. float32: no autocast.
-        optimizer: Called with the parameters.
     """
     device = torch.device(device or default_device())
     with FakeTensorMode(allow_non_fake_inputs=True):
         model = training_copy(model, lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device=device))
-        update = optimizer([p for p in model.parameters() if p.requires_grad])
+        update = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
         for parameter in update.param_groups[0]["params"]:
             parameter.grad = torch.empty_like(parameter)
         update.step()  # the first one makes the optimiser's state

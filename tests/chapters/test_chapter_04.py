@@ -43,7 +43,7 @@ def test_another_familys_mask_is_told_in_one_sentence(tokenizer, byte_level):
 
 @pytest.mark.parametrize("text, times", [("No hole.", 0), ("<mask> and <mask>.", 2)])
 def test_none_and_several_holes_are_told(byte_level, text, times):
-    with pytest.raises(ValueError, match=f"wants <mask> once, and here it stands {times} times"):
+    with pytest.raises(ValueError, match=f"wants <mask> once, and this text has it {times} times"):
         validation.one_mask(byte_level, text)
 
 
