@@ -1,6 +1,8 @@
 """The command line of `helpers.train`: read options, prepare data and model, train, save the model with its card."""
 
 import argparse
+import contextlib
+import io
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -56,7 +58,7 @@ def set_up(options: argparse.Namespace) -> tuple[Run, object, Settings]:
     """Prepare settings, data and model, and return the run, the tokenizer and the settings."""
     given = {name: getattr(options, name) for name in ("profile", *SETTINGS, "push_to_hub")}
     settings = resolve("05_accelerate_loop", **given, train_splits=options.train_splits and tuple(options.train_splits))
-    check_access(settings, print if os.environ.get("RANK", "0") == "0" else lambda line: None)  # of several processes one
+    check_access(settings)
     accelerator = new_accelerator(settings.seed, options.cpu, options.mixed_precision)
     settings = replace(settings, hub_model_id=settings.hub_model_id or Path(settings.output_dir).name)
     if settings.push_to_hub and accelerator.is_main_process:
@@ -68,10 +70,8 @@ def set_up(options: argparse.Namespace) -> tuple[Run, object, Settings]:
         set_dropout(model, 0.0)
     column, limits = settings.text_column, (settings.max_train_samples, settings.max_eval_samples)
     with accelerator.local_main_process_first():  # the others of this machine then read its results from the cache
-        texts = data.read_texts(settings.dataset, column, settings.train_splits, accelerator.print)
-        rows = data.masked_rows(
-            texts, tokenizer, settings.chunk_size, limits, column, settings.seed, options.whole_words, accelerator.print
-        )
+        texts = data.read_texts(settings.dataset, column, settings.train_splits)
+        rows = data.masked_rows(texts, tokenizer, settings.chunk_size, limits, column, settings.seed, options.whole_words)
     return prepare(accelerator, model, *rows, settings, options.warmup_steps), tokenizer, settings
 
 
@@ -95,8 +95,10 @@ def begin(run: Run, folder: Path, checkpoint: str | None) -> None:
 def main(arguments: list[str] | None = None) -> Run:
     """Train as the command line says; mistakes of the user end the program with one sentence before the first step."""
     options = parse(arguments)
+    main_process = os.environ.get("RANK", "0") == "0"  # of several, it alone says what is read
     try:
-        run, tokenizer, settings = set_up(options)
+        with contextlib.nullcontext() if main_process else contextlib.redirect_stdout(io.StringIO()):
+            run, tokenizer, settings = set_up(options)
         out = Path(settings.output_dir)
         begin(run, out / "checkpoints", options.resume)
     except (OSError, ValueError) as error:

@@ -14,10 +14,8 @@ def save_model(accelerator: Accelerator, model, tokenizer, folder: str | Path, c
     """Save model, tokenizer and card for ``from_pretrained``; every process calls it, the main one writes.
 
     Args:
-        accelerator: Has prepared the model.
-        model: As prepared; it is unwrapped here.
-        tokenizer: Of the model.
-        folder: Files of the same names there are replaced.
+        accelerator, model, tokenizer: As prepared; the model is unwrapped here.
+        folder: Files of the same names in it are replaced.
         card: Text of README.md.
     """
     weights = accelerator.get_state_dict(model)  # where each process holds a part, all of them are needed

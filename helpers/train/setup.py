@@ -20,6 +20,7 @@ from helpers.paths import path_tail
 from helpers.precision import best_dtype, default_device
 from helpers.settings import Settings
 from helpers.train.data import MaskedChunks, fingerprint, stack
+from helpers.validation import require
 
 FORMATS = {torch.float32: "no", torch.bfloat16: "bf16", torch.float16: "fp16"}  # as Accelerate calls them
 WORKERS = 4  # processes that mask the next batches while a GPU computes; a CPU has other work for its cores
@@ -79,22 +80,16 @@ def forget_accelerator() -> None:
 
 
 def check_processes(cpu: bool) -> None:
-    """Raise an error if a launcher has started more processes than this machine has cores or GPUs.
-
-    Raises:
-        ValueError: It has.
-    """
+    """Raise ValueError if a launcher has started more processes than this machine has cores or GPUs."""
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     available, what = (os.cpu_count(), say("CPU cores")) if cpu else (max(torch.cuda.device_count(), 1), say("GPUs"))
-    if processes > available:
-        raise ValueError(
-            say(
-                "{processes} processes were launched on a machine with {available} {what}: lower --num_processes to {available}.",
-                processes=processes,
-                available=available,
-                what=what,
-            )
-        )
+    require(
+        processes <= available,
+        "{processes} processes were launched on a machine with {available} {what}: lower --num_processes to {available}.",
+        processes=processes,
+        available=available,
+        what=what,
+    )
 
 
 def prepare(accelerator: Accelerator, model, train_rows: MaskedChunks, eval_rows, settings: Settings, warmup_steps: int = 0) -> Run:
