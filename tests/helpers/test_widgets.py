@@ -201,8 +201,8 @@ def test_text_is_shown_and_not_run(tokenizer, roberta, checkpoints):
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda t, m: tokenizer_lens(Slow(), TEXT), "Slow gives no word ids"),
-        (lambda t, m: masking_explorer(Slow(), TEXT), "Slow gives no word ids"),
+        (lambda t, m: tokenizer_lens(Slow(), TEXT), "Slow is a slow tokenizer, which gives no word ids"),
+        (lambda t, m: masking_explorer(Slow(), TEXT), "Slow is a slow tokenizer, which gives no word ids"),
         (lambda t, m: masking_explorer(Maskless(), TEXT), "Maskless has no mask token"),
         (lambda t, m: fill_mask_playground({"one": (m, Maskless())}, "A ___."), "Maskless has no mask token"),
         (lambda t, m: tokenizer_lens(t, " "), "Write a sentence above"),
