@@ -44,9 +44,6 @@ def check_access(settings: Settings) -> None:
 
     Makes the output folder and moves the cache of a data set's folder there; prints what is read from a folder of the user's own.
 
-    Args:
-        settings: What the run is to use.
-
     Raises:
         ValueError: A checkpoint or a folder of data that would be read wrongly, or cannot be used here.
         OSError: An output folder that cannot be written to.

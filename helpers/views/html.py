@@ -53,13 +53,9 @@ def note_html(sentence: str) -> Markup:
 
 
 def lens_html(tokens: Sequence[str], ids: Sequence[int], segments: Sequence[int], words: Sequence[int | None]) -> Markup:
-    """Return a table with a column for each token: token, id, segment and word.
+    """Return a table with a column for each token: token, id, segment (if there are any) and word.
 
-    Args:
-        tokens: The tokenizer's own spelling.
-        ids: One a token.
-        segments: One a token, or none at all for a tokenizer that has no segments.
-        words: One a token, None at special tokens, which get a dashed border.
+    Special tokens, whose word is None, get a dashed border.
     """
     name, rows = view_labels(), []
     for key, cells in ("token", tokens), ("id", ids), ("segment", segments), ("word", words):

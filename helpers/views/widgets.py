@@ -19,7 +19,7 @@ from helpers.views.html import Piece, bars_html, bundle_of, lens_html, masked_ht
 
 
 class View:
-    """Controls, and a picture drawn anew whenever one of them changes.
+    """Controls, by name, and a picture drawn anew whenever one of them changes.
 
     No widget itself: ipywidgets 7, which Colab has, would display a widget without the static picture.
 
@@ -27,10 +27,6 @@ class View:
         name: For front ends that show plain text.
         draw: Values of the controls, by name, to HTML; the sentence of a ValueError is shown in its place.
         controls: Name to widget; those without a value, buttons, are no arguments of `draw`.
-
-    Attributes:
-        controls: The widgets, by name.
-        picture: The widget with the HTML.
     """
 
     def __init__(self, name: str, draw: Callable[..., str], controls: Mapping[str, widgets.Widget]):
@@ -55,12 +51,6 @@ class View:
             self.picture.value = self._draw(**values)
         except ValueError as error:  # whatever is wrong is said in the view
             self.picture.value = note_html(str(error))
-
-    def close(self) -> None:
-        """Close the controls and release the models that the view holds."""
-        self._draw = lambda **values: self.picture.value
-        for widget in (*self.controls.values(), self.picture, self.box):
-            widget.close()
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         plain = say("{name}: a view with controls, in a running notebook", name=self.name)
@@ -104,11 +94,9 @@ def mask_pieces(tokenizer, text: str, rate: float, whole: bool, mix: bool, seed:
     Args:
         tokenizer: A fast tokenizer with a mask token.
         text: One text.
-        rate: Probability of each token to be selected, or of each word.
-        whole: Select words with all their tokens.
+        rate: Probability of each token to be selected, or under `whole` of each word with all its tokens.
         mix: Of the selected tokens 80% become the mask token, 10% a random one, 10% stay
             (https://arxiv.org/abs/1810.04805); otherwise all become the mask token.
-        seed: Of the random numbers.
     """
     encoded = tokenizer(text, return_offsets_mapping=True, verbose=False)
     ids, special_ids = encoded["input_ids"], set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}  # an unknown word is a word
@@ -167,8 +155,6 @@ def masking_explorer(tokenizer, text: str, rate: float = 0.15, seed: int = 0) ->
 
 def fill_mask_playground(checkpoints: Mapping[str, tuple], sentence: str, k: int = 5) -> View:
     """Show what checkpoints predict for the blanks of one sentence, side by side; Enter predicts again.
-
-    The view keeps the models in memory until `View.close`.
 
     Args:
         checkpoints: Name to a masked language model and its tokenizer.
