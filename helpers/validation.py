@@ -107,9 +107,9 @@ def one_mask(tokenizer: Any, text: str) -> None:
     mask, count = tokenizer.mask_token, text.count(tokenizer.mask_token)
     foreign = next((other for other in ("[MASK]", "<mask>") if other in text and other != mask), None)
     if foreign and not count:
-        why = say("writes a hole as {mask}, not {foreign}", mask=mask, foreign=foreign)
+        why = say("has the mask token {mask}, not {foreign}", mask=mask, foreign=foreign)
     else:
-        why = say("wants {mask} once, and this text has it {count} times", mask=mask, count=count)
+        why = say("needs {mask} exactly once, and the text has it {found} times", mask=mask, found=count)
     require(
         count == 1,
         "This checkpoint's tokenizer {why}: {text!r}; write {{tokenizer.mask_token}} in an f-string, which always fits.",
