@@ -91,34 +91,28 @@ def check_hub(repositories: Mapping[str, Sequence[str]]) -> None:
     for kind, name in needed:
         try:
             HfApi(endpoint).repo_info(name, repo_type=kind, timeout=HUB_PATIENCE)
+            continue
         except HfHubHTTPError as error:
-            status = f"{error.response.status_code} {error.response.reason_phrase}"
+            names, status = name, f"{error.response.status_code} {error.response.reason_phrase}"
             if error.response.status_code in (401, 403, 404):
-                raise ConnectionError(
-                    say(
-                        "{endpoint} has no {name!r} that you may read ({status}): check the id, log in by 'hf auth login' if it is "
-                        "private or wants you to agree to its terms, or give a folder.",
-                        endpoint=endpoint,
-                        name=name,
-                        status=status,
-                    )
-                ) from None
-            problem = say("answers {status}: try again in some minutes ('hf auth login' raises its limits)", status=status)
-            raise ConnectionError(_without_hub(name, endpoint, problem)) from None
+                problem = say(
+                    "lets you read no such repository ({status}): check the id, and log in by 'hf auth login' if it is private or gated",
+                    status=status,
+                )
+            else:
+                problem = say("answers {status}: try again in some minutes ('hf auth login' raises its limits)", status=status)
         except Exception as error:  # the network's errors have no base class of their own
-            problem = say("cannot be reached ({error})", error=error)
-            raise ConnectionError(_without_hub(", ".join(name for _, name in needed), endpoint, problem)) from None
-
-
-def _without_hub(names: str, endpoint: str, problem: str) -> str:
-    return say(
-        "{names} should come from the Hub, but {endpoint} {problem}; take profile='lab', which needs no network, "
-        "name a mirror (HF_ENDPOINT, set before Python starts), give folders as dataset= and checkpoint=, "
-        "or set HF_HUB_OFFLINE=1 if all is in the cache.",
-        names=names,
-        endpoint=endpoint,
-        problem=problem,
-    )
+            names, problem = ", ".join(name for _, name in needed), say("cannot be reached ({error})", error=error)
+        raise ConnectionError(
+            say(
+                "{names} should come from the Hub, but {endpoint} {problem}; take profile='lab', which needs no network, "
+                "name a mirror (HF_ENDPOINT, set before Python starts), give folders as dataset= and checkpoint=, "
+                "or set HF_HUB_OFFLINE=1 if all is in the cache.",
+                names=names,
+                endpoint=endpoint,
+                problem=problem,
+            )
+        )
 
 
 def check_writable(folder: str) -> None:
