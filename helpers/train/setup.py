@@ -63,7 +63,15 @@ def new_accelerator(seed: int, cpu: bool | None = None, mixed_precision: str | N
         ValueError: More processes than cores or GPUs.
     """
     cpu = default_device().type == "cpu" if cpu is None else cpu
-    check_processes(cpu)
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    available, what = (os.cpu_count(), say("CPU cores")) if cpu else (max(torch.cuda.device_count(), 1), say("GPUs"))
+    require(
+        processes <= available,
+        "{processes} processes were launched on a machine with {available} {what}: lower --num_processes to {available}.",
+        processes=processes,
+        available=available,
+        what=what,
+    )
     forget_accelerator()
     batches = DataLoaderConfiguration(split_batches=True, use_seedable_sampler=True, data_seed=seed, non_blocking=torch.cuda.is_available())
     fastest = FORMATS[best_dtype("cpu" if cpu else None)]
@@ -77,19 +85,6 @@ def forget_accelerator() -> None:
     """
     AcceleratorState._reset_state(reset_partial_state=True)
     GradientState._reset_state()
-
-
-def check_processes(cpu: bool) -> None:
-    """Raise ValueError if a launcher has started more processes than this machine has cores or GPUs."""
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    available, what = (os.cpu_count(), say("CPU cores")) if cpu else (max(torch.cuda.device_count(), 1), say("GPUs"))
-    require(
-        processes <= available,
-        "{processes} processes were launched on a machine with {available} {what}: lower --num_processes to {available}.",
-        processes=processes,
-        available=available,
-        what=what,
-    )
 
 
 def prepare(accelerator: Accelerator, model, train_rows: MaskedChunks, eval_rows, settings: Settings, warmup_steps: int = 0) -> Run:
