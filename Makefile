@@ -92,8 +92,9 @@ zh: $(READY)  # carries changed code into the Chinese edition and lists the pros
 solutions: $(READY)  # the notebooks with every exercise solved, executed: build/solutions
 	$(PY) tools/solutions.py --out "$(OUT)/solutions"
 
-jupyter: $(READY)
-	$(VENV)/bin/jupyter lab notebooks
+jupyter: $(READY)  # opens chapter 01, or that of CHAPTERS
+	JUPYTER_CONFIG_PATH=tools/jupyter $(VENV)/bin/jupyter lab \
+	--LabApp.default_url=/lab/tree/$(patsubst notebooks/%,%,$(firstword $(NAMES:%=$(BOOKS)/%.ipynb))) notebooks
 
 study: $(READY)
 	$(PY) -m lab.studies.paraphrases
