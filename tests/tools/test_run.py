@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -204,6 +205,24 @@ def test_the_page_escapes_the_names_of_figures_and_links_the_pages_that_exist(su
     made = summarise("01_a", "02_b", **{"01_a": {"<script>&": 1.0}})
     assert "&lt;script&gt;&amp;" in made.page and "<script>" not in made.page
     assert '<a href="01_a.html">01_a</a>' in made.page and "02_b.html" not in made.page
+
+
+@pytest.mark.parametrize(("value", "place"), [(1.5, 50), (1.0, 25), (2.0, 75), (1.75, 62.5), (0.8, 15), (9.0, 99), (-9.0, 1)])
+def test_the_page_draws_each_figure_at_its_place_in_the_band(summarise, value, place):
+    band, mark = re.findall(r'<rect class="(?:band|pass|FAIL)"[^>]*>', summarise("01_a", **{"01_a": {"x": value}}).page)
+    assert 'x="25" ' in band and 'width="50"' in band  # the band is the middle half
+    assert float(re.search(r'x="([\d.]+)"', mark)[1]) + 1 == pytest.approx(place, abs=0.1)
+    assert ("FAIL" in mark) == (not 1 <= value <= 2)
+
+
+def test_the_page_shows_a_chapters_pictures(summarise, tmp_path):
+    picture = nbformat.v4.new_output("display_data", {"image/png": "iVBORw0K\n"})
+    cell = nbformat.v4.new_code_cell("", outputs=[picture], metadata={"alt": 'a "curve"'})
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "01_a.ipynb")
+    assert "<img" not in summarise("01_a", **{"01_a": {"x": 1.0}}).page  # the run did not finish
+    (tmp_path / "01_a.html").touch()
+    page = summarise("01_a", **{"01_a": {"x": 1.0}}).page
+    assert 'src="data:image/png;base64,iVBORw0K" alt="a &quot;curve&quot;"' in page
 
 
 # --- Makefile
