@@ -3,7 +3,6 @@
 python tools/outputs.py notebooks/03_imdb_domain_adaptation.ipynb
 """
 
-import base64
 import os
 import sys
 from pathlib import Path
@@ -13,8 +12,6 @@ from nbclient import NotebookClient
 
 from helpers.results import without_controls
 
-ROOT = Path(__file__).resolve().parents[1]
-SHOWN = ROOT / "notebooks" / "03_imdb_domain_adaptation.ipynb"  # README.md shows one of its pictures
 KEPT = ("kernelspec", "language_info", "colab")
 CELLS_KEEP = ("tags", "alt", "translates", "jp-MarkdownHeadingCollapsed")  # the last one folds the set-up in JupyterLab
 NO_BARS = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
@@ -33,15 +30,6 @@ def refresh(path: Path) -> None:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
     nbformat.write(notebook, path)
-    if path.resolve() == SHOWN:
-        (ROOT / "notebooks" / "assets" / "guesses.png").write_bytes(guesses_picture(notebook))
-
-
-def guesses_picture(notebook: nbformat.NotebookNode) -> bytes:
-    """Return the picture of chapter 03's guesses before and after."""
-    (cell,) = [cell for cell in notebook.cells if "plots.plot_guesses_before_and_after(" in cell.source]
-    (png,) = [output["data"]["image/png"] for output in cell.outputs if "image/png" in output.get("data", {})]
-    return base64.b64decode(png)
 
 
 if __name__ == "__main__":
