@@ -9,6 +9,7 @@ from helpers.i18n import say
 
 LETTER = re.compile(r"[^\W\d_]")
 ADDRESS = ("http://", "https://")
+MOST_UNKNOWN = 0.25  # share of the tokens
 
 
 def corpus(
@@ -182,6 +183,34 @@ def _check_labels(rows, split: str) -> None:
                 row=wrong[0],
                 split=split,
                 label=wrong[1],
+            )
+        )
+
+
+def vocabulary(tokenizer: Any, rows: Any, columns: Sequence[str]) -> None:
+    """Raise ValueError if a tokenizer does not know the script of a data set's first hundred texts.
+
+    An unknown token is never masked, and all are alike to a classifier: figures would be those of the punctuation.
+
+    Args:
+        tokenizer: A fast tokenizer.
+        rows: A `datasets.Dataset`.
+        columns: Names of the columns with texts, or lists of texts; those that it lacks are told elsewhere.
+    """
+    few = rows.select(range(min(100, len(rows)))).flatten()
+    values = [value for column in columns if column in few.column_names for value in few[column]]
+    texts = [text for value in values for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
+    ids = [i for row in tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"] for i in row] if texts else []
+    share = ids.count(tokenizer.unk_token_id) / max(len(ids), 1)
+    if share > MOST_UNKNOWN:
+        raise ValueError(
+            say(
+                "{share:.0%} of the tokens in the column {column!r} are {unknown}: the vocabulary of {checkpoint} lacks their characters; "
+                "take a checkpoint of the language of these texts.",
+                share=share,
+                column=columns[0],
+                unknown=tokenizer.unk_token,
+                checkpoint=tokenizer.name_or_path,
             )
         )
 

@@ -73,6 +73,21 @@ def test_odd_texts_are_texts(chunks, kind, odd):
     assert len(made) > 10 and {len(row) for row in made["input_ids"]} == {128}
 
 
+@pytest.mark.parametrize("text", ["这部电影真好看，演员也很棒。", "Фильм хороший, 9/10!", "ይህ ፊልም በጣም ጥሩ ነው። 1, 2, 3."])
+def test_a_script_that_the_vocabulary_lacks_is_told(chunks, text):
+    with pytest.raises(ValueError, match=r"\d\d% of the tokens in the column 'text' are \[UNK\]: the vocabulary of .*mini-bert lacks"):
+        chunks([f"{text * 10} {'i' * i}" for i in range(40)])
+
+
+def test_some_unknown_tokens_pass_and_lists_and_missing_columns_too(tokenizer, roberta):
+    validation.vocabulary(tokenizer, Dataset.from_dict({"text": ["Good 🐳, a film to see."] * 3}), ["text"])
+    validation.vocabulary(roberta, Dataset.from_dict({"text": SCRIPTS}), ["text"])  # of bytes, it knows all
+    answers = Dataset.from_dict({"answers": [{"text": ["电影", "好看"]}, {"text": []}, {"text": None}]})
+    validation.vocabulary(tokenizer, answers, ["text", "answers"])
+    with pytest.raises(ValueError, match="100% of the tokens in the column 'answers.text'"):
+        validation.vocabulary(tokenizer, answers, ["answers.text"])
+
+
 @pytest.mark.parametrize(
     "rows, kind, told",
     [
