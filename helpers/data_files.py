@@ -3,8 +3,8 @@
 import codecs
 import csv
 import gzip
+import io
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,19 +16,19 @@ from helpers.validation import ADDRESS, require
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 TEXT_KINDS = (*DELIMITERS, ".txt", ".json", ".jsonl", ".ndjson")
-KINDS = (*TEXT_KINDS, ".parquet", ".arrow", ".zip")
+KINDS = (*TEXT_KINDS, ".parquet", ".arrow")
 NO_DATA = ("state.json", "dataset_info.json", "dataset_dict.json", "dataset_infos.json", "requirements.txt")
 NAMED = 4  # files that the line names one by one
 
 
-def check_folder(dataset: Sequence[str]) -> str:
-    """Read a folder as `load_dataset` does, and raise ValueError if it is not what its user means.
+def check_folder(dataset: Sequence[str]) -> tuple[datasets.DatasetDict, str]:
+    """Return a folder's rows as `load_dataset` reads them, or raise ValueError if they are not what its user means.
 
     Args:
         dataset: Arguments of `load_dataset`: a folder and, where it has several, a configuration.
 
     Returns:
-        One line: files by split, rows by file, and files that no split took.
+        The rows by split; and one line for the user: files by split, rows by file, and files that no split took.
     """
     folder = Path(dataset[0])
     require(
@@ -40,7 +40,7 @@ def check_folder(dataset: Sequence[str]) -> str:
     with quiet(datasets.logging):
         try:
             builder = datasets.load_dataset_builder(*dataset)
-        except (datasets.exceptions.DatasetsError, OSError, ValueError, TypeError, KeyError) as error:
+        except (datasets.exceptions.DatasetsError, OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
             raise ValueError(
                 say(
                     "{folder} cannot be read as a data set ({reason}): check that its card (README.md) names files that exist, "
@@ -60,12 +60,17 @@ def check_folder(dataset: Sequence[str]) -> str:
             _explain(folder, read, error)
     parts = [_split_line(folder, split, files, loaded[split]) for split, files in splits.items()]
     line = say("Read from {folder} (rows): {splits}.", folder=folder, splits="; ".join(parts))
-    return f"{line} {say('Not read: {files}.', files=_listed(unread))}" if unread else line
+    return loaded, f"{line} {say('Not read: {files}.', files=_listed(unread))}" if unread else line
 
 
 def _check_file(file: Path) -> None:
-    """Raise ValueError if a text file is not UTF-8, a CSV file would be read with shifted columns, or a list holds no texts."""
+    """Raise ValueError if a file holds no rows, is not UTF-8, would be read with shifted columns, or lists addresses."""
     kind = _kind(file)
+    require(
+        kind in KINDS,
+        "{file} is no file of rows that can be checked: unpack it, or save its texts as parquet, jsonl, csv or txt.",
+        file=file,
+    )
     if kind in TEXT_KINDS:
         text = _text(file)
         if kind in DELIMITERS:
@@ -98,13 +103,26 @@ def _text(file: Path) -> str:
 
 
 def _check_columns(file: Path, text: str, delimiter: str) -> None:
-    """Raise ValueError if the header is cut by another delimiter, or a row has more fields than the header.
+    """Raise ValueError if the header is cut by another delimiter, a row has more fields than it, or a quotation mark stays open.
 
-    Where the first row does, pandas makes the first column an index and says nothing.
+    pandas makes the first column an index where the first row is longer, and one text of all rows between two such marks;
+    it says nothing.
     """
     csv.field_size_limit(2**31 - 1)
-    rows = csv.reader((line[0] for line in re.finditer("[^\n]*\n?", text)), delimiter=delimiter)
-    header = next(filter(None, rows), [])
+    rows = csv.reader(io.StringIO(text, newline=None), delimiter=delimiter, strict=True)
+    try:
+        header = next(filter(None, rows), [])
+        longer = next((row for row in rows if len(row) > len(header)), [])
+    except csv.Error as error:
+        raise ValueError(
+            say(
+                "Line {line} of {file} cannot be cut into fields ({error}): put the whole text between double quotes, and write those "
+                'that it holds twice ("").',
+                line=rows.line_num,
+                file=file,
+                error=error,
+            )
+        ) from None
     other = next((sign for sign in ";\t|" if len(header) == 1 and sign in header[0]), None)
     require(
         other is None,
@@ -113,7 +131,6 @@ def _check_columns(file: Path, text: str, delimiter: str) -> None:
         other=other,
         delimiter=delimiter,
     )
-    longer = next((row for row in rows if len(row) > len(header)), [])
     require(
         not longer,
         "Line {line} of {file} has {fields} fields and the header has {columns}: put a text that holds {delimiter!r} "
@@ -132,7 +149,7 @@ def _unread(folder: Path, read: Sequence[Path]) -> list[Path]:
     visible = [
         file for file in sorted(folder.rglob("*")) if not any(part.startswith((".", "_")) for part in file.relative_to(folder).parts)
     ]
-    others = [file for file in visible if _kind(file) in KINDS and file.name not in NO_DATA and file.resolve() not in taken]
+    others = [file for file in visible if _kind(file) in (*KINDS, ".zip") and file.name not in NO_DATA and file.resolve() not in taken]
     kinds = {_kind(file) for file in read}
     card = folder / "README.md"
     chosen = card.exists() and "data_files:" in card.read_text(encoding="utf-8", errors="replace")

@@ -1,5 +1,6 @@
 """Checks of a pretrained checkpoint: its configuration and tokenizer before the weights are loaded, the weights after."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,20 @@ from helpers.paths import is_folder
 from helpers.quiet import quiet
 from helpers.validation import require
 
+UNFIT: dict[str, list] = {  # values in config.json with which a model computes or returns other things than the chapters expect
+    "return_dict": [False],
+    "output_hidden_states": [True],
+    "output_attentions": [True],
+    "problem_type": ["regression", "multi_label_classification"],
+}
+IN_A_LAYER = re.compile(r"\.\d+\..*\.(weight|bias)$")  # name of a weight
 HEADS = {"masked_lm": AutoModelForMaskedLM, "classifier": AutoModelForSequenceClassification}
 NO_LIMIT = 10**6  # a tokenizer whose files name no length says 1e30
 USUAL_LENGTH = 512  # tokens, where neither model nor tokenizer tells
 
 
-def check_files(checkpoint: str, head: str) -> None:
-    """Raise ValueError unless a checkpoint is a complete encoder with a fast tokenizer that fits it.
+def check_files(checkpoint: str, head: str) -> Any:
+    """Return a checkpoint's tokenizer; raise ValueError unless it is fast, and fits a complete encoder.
 
     Of a Hub id only configuration and tokenizer are fetched; of a folder the weights' names and shapes are compared too.
 
@@ -42,6 +50,7 @@ def check_files(checkpoint: str, head: str) -> None:
             folder=checkpoint,
         )
         _check_keys(checkpoint, HEADS[head], head)
+    return tokenizer
 
 
 def check_masked_lm(tokenizer: Any, model: Any, chunk_size: int) -> None:
@@ -95,6 +104,12 @@ def _check_tokenizer(tokenizer, embeddings: int, head: str) -> None:
         token="mask" if tokenizer.pad_token else "padding",
     )
     require(
+        head != "classifier" or tokenizer.num_special_tokens_to_add(pair=True) > 1,
+        "The tokenizer of {checkpoint} puts no special tokens around the texts of a pair, which a classifier reads: give it "
+        "a post-processor, as tokenizers.processors.TemplateProcessing does, and save it again.",
+        checkpoint=name,
+    )
+    require(
         tokens <= embeddings <= 2 * tokens,
         "The tokenizer of {checkpoint} has {tokens} tokens and the model embeds {rows}: bring back the model's own tokenizer, "
         "or give the new tokens rows (model.resize_token_embeddings(len(tokenizer))) and save the model again.",
@@ -134,6 +149,16 @@ def _encoder_config(checkpoint: str) -> PreTrainedConfig:
         checkpoint=checkpoint,
         model_type=kind,
     )
+    for name, values in UNFIT.items():
+        value = getattr(config, name, None)
+        require(
+            value not in values,
+            "The config.json of {checkpoint} sets {name} to {value!r}, and the model would return something else than the chapters "
+            "expect: delete that entry.",
+            checkpoint=checkpoint,
+            name=name,
+            value=value,
+        )
     return config
 
 
@@ -159,7 +184,7 @@ def _check_loaded(tokenizer, model, head: str) -> None:
 
 
 def _check_keys(checkpoint: str, model_class: type[PreTrainedModel], head: str) -> None:
-    """Raise ValueError if a checkpoint lacks weights that a chapter does not train from scratch, or has them in other shapes."""
+    """Raise ValueError if a checkpoint lacks weights that a chapter does not train from scratch, has others, or in other shapes."""
     options = dict(device_map="meta", output_loading_info=True, ignore_mismatched_sizes=True, dtype=torch.float32)
     if head == "classifier":
         options["num_labels"] = 2
@@ -179,8 +204,9 @@ def _check_keys(checkpoint: str, model_class: type[PreTrainedModel], head: str) 
     if head == "classifier":  # its own layers are new, and so is the pooler where masked language modelling alone came before
         missing = [key for key in missing if key.startswith(f"{model.base_model_prefix}.") and ".pooler." not in key]
     prefix = next((key.split(".")[0] for key in report["unexpected_keys"] if key.startswith(("_orig_mod.", "module."))), None)
+    unused = sorted(key for key in report["unexpected_keys"] if IN_A_LAYER.search(key) and "decoder" not in key)
     require(
-        not (missing and prefix),
+        not (prefix and (missing or unused)),
         "The weights of {checkpoint} were saved from a wrapped model (their names begin with {prefix}.), so none of them fits: "
         "save the model inside it, model.{prefix}.save_pretrained(…).",
         checkpoint=checkpoint,
@@ -195,13 +221,32 @@ def _check_keys(checkpoint: str, model_class: type[PreTrainedModel], head: str) 
         model=type(model).__name__,
         name=next(iter(missing), ""),
     )
+    require(
+        not unused,
+        "{checkpoint} holds {count} weights that {model} would leave out, such as {name}: its config.json belongs to another model, "
+        "or this version of the library no longer knows that kind of layer; take another checkpoint.",
+        checkpoint=checkpoint,
+        count=len(unused),
+        model=type(model).__name__,
+        name=next(iter(unused), ""),
+    )
 
 
 def _opened(checkpoint: str, call: Callable):
     """Return what a call of the library returns; say in one sentence what it cannot read in a folder."""
     try:
         return call()
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError, TypeError, SafetensorError, StrictDataclassError) as error:
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+        KeyError,
+        ImportError,
+        TypeError,
+        AssertionError,
+        SafetensorError,
+        StrictDataclassError,
+    ) as error:
         if not is_folder(checkpoint) and isinstance(error, OSError):
             raise  # the network or the Hub, which name themselves
         raise ValueError(

@@ -143,6 +143,8 @@ def _check_values(settings: Settings) -> None:
         fits = value is None or ((type(value) is int or (isinstance(value, float) and not whole)) and 0 < value < math.inf)
         kind = say("a whole number") if whole else say("a number")
         require(fits, "{name} must be {kind} above 0, not {value!r}.", name=name, kind=kind, value=value)
+    fits = 0 <= settings.weight_decay < math.inf
+    require(fits, "weight_decay must be a number of 0 or above, not {value!r}.", value=settings.weight_decay)
     fits = type(settings.seed) is int and 0 <= settings.seed < MAX_SEED  # not True or False, which are numbers too
     require(fits, "seed must be a whole number from 0 to 4294967295, not {value!r}.", value=settings.seed)
     fits = isinstance(settings.push_to_hub, bool)

@@ -9,6 +9,7 @@ from helpers.i18n import say
 
 LETTER = re.compile(r"[^\W\d_]")
 ADDRESS = ("http://", "https://")
+MOST_UNKNOWN = 0.25  # share of the tokens
 
 
 def require(condition: object, sentence: str, /, **values: object) -> None:
@@ -66,7 +67,7 @@ def corpus(dataset: Any, text_column: str, splits: Sequence[str] = ("train",), l
 
 
 def pairs(dataset: Any, splits: Sequence[str] = ("train", "validation")) -> None:
-    """Raise ValueError unless the splits hold labelled pairs of sentences, as MRPC does.
+    """Raise ValueError unless the splits hold labelled pairs of sentences, as MRPC does; print how many the two share.
 
     Raises:
         ValueError: A split or a column is missing, a split has fewer than two rows, a sentence no words, a label is neither
@@ -83,10 +84,23 @@ def pairs(dataset: Any, splits: Sequence[str] = ("train", "validation")) -> None
         "The column 'label' has no names for its classes: put a card beside the files that gives them, "
         "as lab/corpora/paraphrases/README.md does.",
     )
+    _count_shared(dataset, splits, ("sentence1", "sentence2"))
+
+
+def both_labels(rows: Any) -> None:
+    """Raise ValueError unless both labels occur in the rows to train on, as many as are taken."""
+    require(
+        len(set(rows["label"])) > 1,
+        "The {rows:,} rows to train on all have the label {label}: raise max_train_samples, or give rows of both classes.",
+        rows=len(rows),
+        label=rows["label"][0],
+    )
 
 
 def labels(dataset: Any, text_column: str) -> None:
     """Raise ValueError unless a classifier can train and be tested on these texts, or they have no labels at all.
+
+    Prints how many texts are on both sides.
 
     Args:
         dataset: Splits by name.
@@ -100,6 +114,33 @@ def labels(dataset: Any, text_column: str) -> None:
         corpus(dataset, text_column, splits)
         for split in splits:
             _check_labels(dataset, split)
+        _count_shared(dataset, splits, (text_column,))
+
+
+def vocabulary(tokenizer: Any, rows: Any, columns: Sequence[str]) -> None:
+    """Raise ValueError if a tokenizer does not know the script of a data set's first hundred texts.
+
+    An unknown token is never masked, and all are alike to a classifier: figures would be those of the punctuation.
+
+    Args:
+        tokenizer: A fast tokenizer.
+        rows: A `datasets.Dataset`.
+        columns: Names of the columns with texts, or lists of texts; those that it lacks are told elsewhere.
+    """
+    few = rows.select(range(min(100, len(rows)))).flatten()
+    values = [value for column in columns if column in few.column_names for value in few[column]]
+    texts = [text for value in values for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
+    ids = [i for row in tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"] for i in row] if texts else []
+    share = ids.count(tokenizer.unk_token_id) / max(len(ids), 1)
+    require(
+        share <= MOST_UNKNOWN,
+        "{share:.0%} of the tokens in the column {column!r} are {unknown}: the vocabulary of {checkpoint} lacks their characters; "
+        "take a checkpoint of the language of these texts.",
+        share=share,
+        column=columns[0],
+        unknown=tokenizer.unk_token,
+        checkpoint=tokenizer.name_or_path,
+    )
 
 
 def one_mask(tokenizer: Any, text: str) -> None:
@@ -179,6 +220,25 @@ def _check_labels(dataset: Any, split: str) -> None:
     kind = say("one of the whole numbers 0 and 1 (-1 marks rows that nobody has judged)")
     way_out = say("name the column of the classes label, and number them anew")
     _check_column(dataset, split, "label", lambda value: type(value) is int and value in (0, 1), kind, way_out)
+
+
+def _count_shared(dataset: Any, splits: Sequence[str], columns: Sequence[str]) -> None:
+    """Print how many rows of the second split hold the texts of a row of the first, in whatever order and with whatever spaces."""
+    first, second = (
+        [frozenset(" ".join(text.split()) for text in texts) for texts in zip(*(dataset[split][column] for column in columns))]
+        for split in splits
+    )
+    known = set(first)
+    if shared := sum(texts in known for texts in second):
+        print(
+            say(
+                "{shared:,} of {rows:,} rows of the split {split!r} are also in {other!r}: the scores on them show memory.",
+                shared=shared,
+                rows=len(second),
+                split=splits[1],
+                other=splits[0],
+            )
+        )
 
 
 def _values(rows: Any, column: str) -> Iterator:

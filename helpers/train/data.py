@@ -42,14 +42,16 @@ def read_texts(dataset: Sequence[str], column: str, splits: Sequence[str]) -> Da
 def drop_repeats(texts: Dataset, column: str = "text") -> Dataset:
     """Drop blank texts and all but the first of equal ones, so that no text is both trained on and held out; print how many.
 
+    Texts that differ in spaces and line ends alone are equal.
+
     Args:
         texts: Rows with a string in the column.
         column: Its name.
     """
     first: dict[bytes, int] = {}  # digest of a text: its first row
     for row, text in enumerate(text for batch in texts.select_columns(column).iter(1000) for text in batch[column]):
-        if text.strip():
-            first.setdefault(blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest(), row)
+        if words := text.split():
+            first.setdefault(blake2b(" ".join(words).encode(errors="surrogatepass"), digest_size=16).digest(), row)
     dropped, rows = len(texts) - len(first), len(texts)
     if dropped:
         print(say("{dropped:,} of {rows:,} texts are blank or repeat an earlier one; they are left out.", dropped=dropped, rows=rows))
