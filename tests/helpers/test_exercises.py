@@ -21,7 +21,7 @@ LONG = ("losses_by_rate", "compare", "fill_all", "train_another", "accumulating_
 JUDGED = {  # of answers to exercises with a judge: what it should say of some wrong ones
     "pick_exactly": {
         "one_draw_for_all_rows": "The counts are right, but rows have their holes in the same places",
-        "special_tokens_too": r"Special tokens, such as \[CLS\] and \[SEP\], are hidden in 12 of 12 rows",
+        "special_tokens_too": r"Special tokens, such as \[CLS\] and \[SEP\], are hidden in \d+ of 12 rows",
         "the_first_ones": "The same generator|The counts are right, but",
         "generator_not_used": "The same generator gives other holes",
     },
@@ -130,7 +130,7 @@ def test_a_stub_is_not_answered_yet_and_hint_and_solution_help(number, name):
     assert exercise.check(stub if callable(exercise.right_answer) else ...).kind == "unanswered"
     assert len(exercise.hint().text) > 10
     source = exercise.solution().text
-    assert re.match(rf"(def {name}\(|{name} = )", source) and exercise.hint().text[:20] not in source
+    assert re.match(rf"(def {name}\(|{name} = )", source) and '"""' not in source
     scope = {"torch": torch, "chunking": chunking, "metrics": metrics}
     exec(source, scope)
     assert exercise.check(scope[name]).kind == "right"

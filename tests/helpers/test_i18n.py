@@ -90,7 +90,7 @@ def test_a_changed_message_is_named(monkeypatch):
     [
         ("The model was never called.", "The model was never asked.", "is not all Chinese"),
         ("The model was never called.", "模型 the model was never called", "is not all Chinese"),
-        ("The losses should be numbers: .item().", "损失 `x` 应是数：.item()。", "differ in ['`x`']"),
+        ("Labels should be whole numbers, and yours are floats.", "标签应是整数，而 `x` 是浮点数。", "differ in ['`x`']"),
         ("blank {}", "空", "differ in ['{}']"),
         ("You count two special tokens in each text: add_special_tokens=False.", "多数了两个。", "differ in ['add_special_tokens=False']"),
     ],
