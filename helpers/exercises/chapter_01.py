@@ -20,10 +20,9 @@ def f1_mistakes(predictions, labels):
     tp = pairs.count((1, 1))
     mean = (tp / sum(predictions) + tp / sum(labels)) / 2 if tp else 0.0
     other_class = f1_by_hand([1 - prediction for prediction in predictions], [1 - label for label in labels])
-    undefined = (
-        {} if tp else {"Your formula is right, but where TP is 0 it divides by zero: return 0.0 there.": Raised(ZeroDivisionError())}
-    )
-    return undefined | {
+    unguarded = f1_by_hand(predictions, labels) if tp else Raised(ZeroDivisionError())
+    return {
+        "Your formula is right, but where TP is 0 it divides by zero: return 0.0 there.": unguarded,
         "That is accuracy, the share of right answers. F1 leaves the true negatives out.": (tp + pairs.count((0, 0))) / len(pairs),
         "That is the plain mean of precision and recall. The harmonic mean is 2PR / (P + R).": mean,
         "You count class 0 as the positive one. Here class 1 is, “equivalent”.": other_class,

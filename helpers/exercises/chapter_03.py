@@ -19,7 +19,7 @@ def distinct(answer):
     return sorted(set(answer)) if isinstance(answer, list | set | frozenset | tuple) else [answer]
 
 
-chapter.value(
+chapter.add(
     "unsupervised_label",
     -1,
     "set(reviews['unsupervised']['label']) holds every label once.",
@@ -224,7 +224,7 @@ def compare(models, sets):
     return {name: {kind: metrics.perplexity(model, batches) for kind, batches in sets.items()} for name, model in models.items()}
 
 
-chapter.value(
+chapter.add(
     "longest",
     {"BERT": 512, "BigBird": 4096, "ModernBERT": 8192},
     "from transformers import BertConfig, BigBirdConfig, ModernBertConfig; then BertConfig().max_position_embeddings.",

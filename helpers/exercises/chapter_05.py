@@ -26,17 +26,14 @@ def sums_mistakes(sums):
     weighted, mean = perplexities(sums)
     means = [loss / count for loss, count in sums if count]
     early = sum(map(math.exp, means)) / len(means)
-    mistakes = {
+    undefined = (weighted, mean) if len(means) == len(sums) else Raised(ZeroDivisionError())
+    zero = math.exp(sum(means) / len(sums))
+    return {
         "exp comes too early: take the mean of the losses first, and its exponential at the end.": (weighted, early),
+        "Right while every batch has masked tokens. A batch without any has no mean: leave it out.": undefined,
+        "A batch without masked tokens does not have the loss 0: leave it out of the mean.": (weighted, zero),
         "Those are losses; a perplexity is the exponential of one.": (math.log(weighted), math.log(mean)),
         "Right numbers in the wrong order: the weighted one comes first.": (mean, weighted),
-    }
-    if len(means) == len(sums):
-        return mistakes
-    zero = math.exp(sum(means) / len(sums))
-    return mistakes | {
-        "Right while every batch has masked tokens. A batch without any has no mean: leave it out.": Raised(ZeroDivisionError()),
-        "A batch without masked tokens does not have the loss 0: leave it out of the mean.": (weighted, zero),
     }
 
 

@@ -79,7 +79,7 @@ class Exercise:
     Attributes:
         name: Of the function or value that the learner writes.
         right_answer: A function whose source is the solution, or a value.
-        hint_text: A sentence or two.
+        hint_text: How to begin, in a sentence or two.
         cases: Makes argument tuples from a source of random numbers.
         run: Takes an answer and a case's arguments and returns what is compared; may raise `Wrong`.
         mistakes: Takes a case's arguments and returns the results of typical wrong answers, by what to say of them; those that are
@@ -174,18 +174,18 @@ class Exercise:
 class Chapter:
     """The exercises of a chapter, each an attribute; the options of its methods are further attributes of `Exercise`."""
 
+    def add(self, name: str, right_answer: Callable | object, hint: str, **options) -> None:
+        """Add an exercise."""
+        setattr(self, name, Exercise(name, right_answer, hint, **options))
+
     def exercise(self, **options) -> Callable:
-        """Return a decorator that makes a function the right answer to a new exercise of its name; its docstring is the hint."""
+        """Return a decorator that adds an exercise: a function is the right answer and gives it its name, and its docstring is the hint."""
 
         def register(solution):
-            setattr(self, solution.__name__, Exercise(solution.__name__, solution, " ".join(solution.__doc__.split()), **options))
+            self.add(solution.__name__, solution, " ".join(solution.__doc__.split()), **options)
             return solution
 
         return register
-
-    def value(self, name: str, right: object, hint: str, **options) -> None:
-        """Add an exercise whose answer is a value."""
-        setattr(self, name, Exercise(name, right, hint, **options))
 
     def __iter__(self) -> Iterator[Exercise]:
         return iter(vars(self).values())
