@@ -125,13 +125,13 @@ def judge_mask_spans(answer, chance, draws=24):
         return pair
 
     drawn = [judge_spans(*draw(seed + i), input_ids, word_ids, mask) for i in range(draws)]
-    share = sum(sum(hidden) for hidden, _ in drawn) / len(word_ids) / draws
-    if share > 0.15 + 5 / len(word_ids):  # the last span adds 2.5 tokens on average
-        raise Wrong("{share:.1%} of the tokens are hidden, and {rate:.1%} should be.", share=share, rate=0.15)
-    shortest = min(length for _, lengths in drawn for length in lengths)
+    shortest = min((length for _, lengths in drawn for length in lengths), default=3)
     if shortest != 3:
         message = "The shortest run of hidden words has {got} and should have 3: a span is the word that was drawn and the two after it."
         raise Wrong(message, got=shortest)
+    share = sum(sum(hidden) for hidden, _ in drawn) / len(word_ids) / draws
+    if share > 0.15 + 5 / len(word_ids):  # the last span adds 2.5 tokens on average
+        raise Wrong("{share:.1%} of the tokens are hidden, and {rate:.1%} should be.", share=share, rate=0.15)
     if len({tuple(hidden) for hidden, _ in drawn}) == 1:
         raise Wrong("All generators give the same holes: hand `generator` to torch.randint.")
     places = {i for hidden, _ in drawn for i, hit in enumerate(hidden) if hit}
