@@ -80,8 +80,11 @@ def mark(row: dict) -> str:
 
 
 def pictures(notebook: Path) -> list[str]:
-    """Return the pictures of an executed notebook; the page shows them small."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    """Return the pictures of an executed notebook, none where it cannot be read; the page shows them small."""
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    except (OSError, ValueError):
+        return []
     shown = [(cell, output.get("data", {}).get("image/png")) for cell in cells for output in cell.get("outputs", [])]
     address = lambda png: f"data:image/png;base64,{''.join(png).strip()}"  # noqa: E731
     return [tag("img", src=address(png), alt=cell["metadata"].get("alt", "")) for cell, png in shown if png]
@@ -97,7 +100,7 @@ def section(name: str, rows: list[dict], out: Path) -> str:
             tag("tr", *(tag("td", text) for text in (figure, value, drawn, band)), tag("td", said, **{"class": said.split(":")[0]}))
         )
     title = tag("a", name, href=f"{name}.html") if finished else name
-    shown = pictures(notebook) if finished and notebook.exists() else []
+    shown = pictures(notebook) if finished else []
     return tag("section", tag("h2", title, tag("small", seconds)), tag("div", *shown, **{"class": "pictures"}), tag("table", *table))
 
 

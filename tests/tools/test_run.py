@@ -298,6 +298,19 @@ def test_a_chapter_is_stale_when_arguments_profile_or_a_helper_change(tree, chan
     assert result["profile"] == ("hub" if "PROFILE" in change else "lab")
 
 
+def test_a_chapter_is_stale_when_a_folder_that_it_was_given_changes(tree, tmp_path):
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows" / "train.txt").write_text("One row.")
+    arguments = f"ARGS=-p epochs 2 -p profile {tmp_path / 'rows'} -p output_dir {tree / 'build'}"
+    times = []
+    for text in ("One row.", "One row.", "One row more."):
+        if text != (tmp_path / "rows" / "train.txt").read_text():
+            (tmp_path / "rows" / "train.txt").write_text(text)
+        assert make(tree, "run", "CHAPTERS=01", arguments).returncode == 0
+        times.append(written(tree)["01_a"])
+    assert times[0] == times[1] < times[2]
+
+
 def test_a_failing_chapter_stops_no_other_and_fails_the_run(tree):
     for name in CHAPTERS:
         (tree / "build" / f"{name}.json").unlink()
