@@ -228,7 +228,7 @@ def plot_study_of_labels(studies: Mapping[str, Mapping[str, Mapping[str, Sequenc
             axes.plot(labels, shares.mean(axis=1), color=colour, marker=marker, label=start)
             axes.plot(labels, shares, marker, color=colour, alpha=0.4, markersize=4)
         axes.set(title=f"{name} reviews", xscale="log", xlabel="labels", ylabel="accuracy")
-        axes.yaxis.set_major_formatter(PercentFormatter(1))
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.set_xticks(labels, labels)
         axes.minorticks_off()
         axes.legend()
