@@ -4,8 +4,10 @@ All text is escaped. Marks are tags that mean something (``<s>``, ``<b>``, ``<th
 styles and drawings still tells the whole.
 """
 
+import difflib
+import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -124,6 +126,13 @@ def masked_tokens(tokenizer, before: torch.Tensor, after: torch.Tensor, selected
                 pieces.append(_piece_html(Piece(" ", old, new, ("kept" if old == new else "mask") if box else "")))
         texts.append(tag("p", *pieces, style="line-height:2.2"))
     return join(*texts)
+
+
+def code_diff(old: Callable, new: Callable) -> Markup:
+    """Return the source of two functions as one block of code: lines with ``-`` go, lines with ``+`` come, the others stay."""
+    lines = difflib.ndiff(*(inspect.getsource(function).splitlines() for function in (old, new)))
+    fill = {"-": f"background:{VERMILION}40", "+": f"background:{BLUE}40"}
+    return tag("pre", *(tag("div", line, style=fill.get(line[0])) for line in lines if line[0] != "?"), style="font-family:monospace")
 
 
 def bars_html(columns: Mapping[str, Sequence[Sequence[tuple[str, float]]]]) -> Markup:

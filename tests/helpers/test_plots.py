@@ -50,3 +50,14 @@ def test_two_runs_are_dots_in_circles():
     plots.plot_two_runs([3.0, 2.0], [3.0, 2.5], ("ours", "theirs"))
     theirs, ours = plt.gca().lines
     assert list(ours.get_ydata()) == [3.0, 2.0] and ours.get_marker() == "." and theirs.get_marker() == "o"
+
+
+def test_the_study_shows_every_seed_and_a_line_through_their_means():
+    accuracies = {"25": {"plain": [0.5, 0.7], "adapted": [0.6, 0.8]}, "100": {"plain": [0.6, 0.6], "adapted": [0.5, 0.9]}}
+    plots.plot_study_of_labels({"bundled": accuracies, "imdb": accuracies})
+    left, right = plt.gcf().axes
+    assert (left.get_title(), right.get_title()) == ("bundled reviews", "imdb reviews")
+    lines = {line.get_label(): list(line.get_ydata()) for line in left.lines}
+    assert lines["plain"] == pytest.approx([0.6, 0.6]) and lines["adapted"] == pytest.approx([0.7, 0.7])
+    single = sorted(tuple(line.get_ydata()) for line in left.lines if line.get_label() not in ("plain", "adapted"))
+    assert single == [(0.5, 0.6), (0.6, 0.5), (0.7, 0.6), (0.8, 0.9)] and list(left.get_xticks()) == [25, 100]
