@@ -16,6 +16,7 @@ from transformers import get_scheduler
 
 from helpers.i18n import say
 from helpers.labelled_logits import skip_unlabelled_logits
+from helpers.memory import keep_freed_memory
 from helpers.paths import path_tail
 from helpers.precision import best_dtype, default_device
 from helpers.settings import Settings
@@ -64,6 +65,7 @@ def new_accelerator(seed: int, cpu: bool | None = None, mixed_precision: str | N
     cpu = default_device().type == "cpu" if cpu is None else cpu
     check_processes(cpu)
     forget_accelerator()
+    keep_freed_memory()
     batches = DataLoaderConfiguration(split_batches=True, use_seedable_sampler=True, data_seed=seed, non_blocking=torch.cuda.is_available())
     fastest = FORMATS[best_dtype("cpu" if cpu else None)]
     return Accelerator(cpu=cpu, mixed_precision=mixed_precision or fastest, dataloader_config=batches)
