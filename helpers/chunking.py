@@ -97,7 +97,7 @@ def text_to_chunks(tokenizer: Any, chunk_size: int, text_column: str = "text") -
 
 
 def rows_as_arrays(chunks: Any, rows: Sequence[int]) -> dict[str, np.ndarray]:
-    """Read some chunks as arrays, in a quarter of the time that the formats of `datasets` take, which make an object of each row.
+    """Read some chunks as arrays, without an object for each row, as the formats of `datasets` make it.
 
     Args:
         chunks: A `datasets.Dataset` of chunks that are all of one length, ``with_format("arrow")``.

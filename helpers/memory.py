@@ -118,7 +118,7 @@ def keep_freed_memory() -> None:
     """Make glibc keep freed memory for the next tensors; elsewhere do nothing.
 
     It gives large blocks back to the system when they are freed. Each step of a training then gets the same pages anew, and the
-    system zeroes them one by one: 18,000 page faults in a step of the bundled model, a tenth of its time (bench/README.md).
+    system zeroes them one by one: 18,000 page faults in a step of the bundled model (bench/README.md).
     See https://man7.org/linux/man-pages/man3/mallopt.3.html
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):

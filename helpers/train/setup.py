@@ -112,7 +112,7 @@ def prepare(accelerator: Accelerator, model, train_rows: MaskedChunks, eval_rows
         raise ValueError(say("{n} processes cannot share batches of {rows} rows: take a multiple.", n=processes, rows=batch_size))
     skip_unlabelled_logits(model.train())  # from_pretrained leaves dropout off
     if accelerator.device.type == "cpu" and accelerator.mixed_precision == "bf16":
-        model.set_attn_implementation("eager")  # PyTorch's fused attention takes a fifth of such a step in its backward pass alone
+        model.set_attn_implementation("eager")  # there PyTorch's fused attention is the slower one (bench/README.md)
     on_gpu = accelerator.device.type == "cuda"
     options = {"collate_fn": stack, "num_workers": WORKERS if on_gpu else 0, "pin_memory": on_gpu}
     train_batches = DataLoader(train_rows, batch_size, shuffle=True, drop_last=True, **options)  # a smaller batch cannot be shared
