@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from helpers import data_files, i18n, pretrained
+from helpers import data_files, i18n, pretrained, validation
 from helpers.i18n import say
 from helpers.paths import ROOT, is_folder
 from helpers.settings import PARAMETERS, Settings, resolve
@@ -53,14 +53,16 @@ def check_access(settings: Settings, report: Callable[[str], object] = print) ->
         pretrained.check_weights(settings.checkpoint)
     models = filter(None, [settings.checkpoint, settings.pair_checkpoint])
     check_hub({"model": [*models], "dataset": [settings.dataset[0], *settings.pair_dataset[:1]]})
-    pretrained.check_files(settings.checkpoint, "masked_lm" if settings.text_column else "classifier")
+    tokenizer = pretrained.check_files(settings.checkpoint, "masked_lm" if settings.text_column else "classifier")
     if settings.pair_checkpoint:
         pretrained.check_files(settings.pair_checkpoint, "classifier")
     check_writable(settings.output_dir)
     if is_folder(settings.dataset[0]):
         cache_by_content(settings.dataset[0], settings.output_dir)
         own = Path(settings.dataset[0]).parent != ROOT / "lab" / "corpora"
-        data_files.check_folder(settings.dataset, report if own else lambda line: None)
+        rows = data_files.check_folder(settings.dataset, report if own else lambda line: None)
+        columns = [settings.text_column] if settings.text_column else ["sentence1", "sentence2"]
+        validation.vocabulary(tokenizer, next(iter(rows.values())), columns)
 
 
 def cache_by_content(folder: str, where: str) -> None:

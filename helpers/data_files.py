@@ -2,8 +2,8 @@
 
 import csv
 import gzip
+import io
 import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +13,13 @@ import datasets
 from helpers.i18n import say
 
 TEXT_KINDS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson")
-KINDS = (*TEXT_KINDS, ".parquet", ".arrow", ".zip")
+KINDS = (*TEXT_KINDS, ".parquet", ".arrow")
 NO_DATA = ("state.json", "dataset_info.json", "dataset_dict.json", "dataset_infos.json", "requirements.txt")
 NAMED = 4  # files that the line names one by one
 
 
-def check_folder(dataset: Sequence[str], report: Callable[[str], object]) -> None:
-    """Read a folder as `load_dataset` does, and raise ValueError if it is not what its user means.
+def check_folder(dataset: Sequence[str], report: Callable[[str], object]) -> datasets.DatasetDict:
+    """Return a folder's rows as `load_dataset` reads them, or raise ValueError if they are not what its user means.
 
     Args:
         dataset: Arguments of `load_dataset`: a folder and, where it has several, a configuration.
@@ -33,7 +33,7 @@ def check_folder(dataset: Sequence[str], report: Callable[[str], object]) -> Non
     with _quiet():
         try:
             builder = datasets.load_dataset_builder(*dataset)
-        except (datasets.exceptions.DatasetsError, OSError, ValueError, TypeError, KeyError) as error:
+        except (datasets.exceptions.DatasetsError, OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
             raise ValueError(
                 say(
                     "{folder} cannot be read as a data set ({reason}): check that its card (README.md) names files that exist, "
@@ -52,11 +52,16 @@ def check_folder(dataset: Sequence[str], report: Callable[[str], object]) -> Non
         except (datasets.exceptions.DatasetsError, OSError, ValueError, TypeError) as error:
             _explain(folder, read, error)
     report(_summary(folder, {split: _rows(files, loaded[split]) for split, files in splits.items() if split in loaded}, unread))
+    return loaded
 
 
 def _check_file(file: Path) -> None:
-    """Raise ValueError if a text file is not UTF-8, a CSV file would be read with shifted columns, or a list holds no texts."""
+    """Raise ValueError if a file holds no rows, is not UTF-8, would be read with shifted columns, or lists addresses."""
     kind = _kind(file)
+    if kind not in KINDS:
+        raise ValueError(
+            say("{file} is no file of rows that can be checked: unpack it, or save its texts as parquet, jsonl, csv or txt.", file=file)
+        )
     if kind not in TEXT_KINDS:
         return
     written = _bytes(file)
@@ -85,14 +90,27 @@ def _refuse_encoding(file: Path, written: bytes, line: int) -> None:
     )
 
 
-def _check_columns(file: Path, text: str, delimiter: str, all_rows: bool = False) -> None:
-    """Raise ValueError if the header is cut by another delimiter, or the first row (or any) has more fields than the header.
+def _check_columns(file: Path, text: str, delimiter: str) -> None:
+    """Raise ValueError if the header is cut by another delimiter, a row has more fields than it, or a quotation mark stands alone.
 
-    pandas makes the first column an index where the first row is longer, and says nothing.
+    pandas makes the first column an index where the first row is longer, and one text of all rows between two such marks;
+    it says nothing.
     """
     csv.field_size_limit(2**31 - 1)
-    rows = csv.reader((line[0] for line in re.finditer("[^\n]*\n?", text)), delimiter=delimiter)
-    header = next(filter(None, rows), [])
+    rows = csv.reader(io.StringIO(text, newline=None), delimiter=delimiter, strict=True)
+    try:
+        header = next(filter(None, rows), [])
+        longer = next((row for row in rows if len(row) > len(header)), None)
+    except csv.Error as error:
+        raise ValueError(
+            say(
+                "Line {line} of {file} cannot be cut into fields ({error}): put the whole text between double quotes, and write those "
+                'that it holds twice ("").',
+                line=rows.line_num,
+                file=file,
+                error=error,
+            )
+        ) from None
     other = next((sign for sign in ";\t|" if len(header) == 1 and sign in header[0]), None)
     if other:
         raise ValueError(
@@ -103,21 +121,18 @@ def _check_columns(file: Path, text: str, delimiter: str, all_rows: bool = False
                 delimiter=delimiter,
             )
         )
-    for row in filter(None, rows):
-        if len(row) > len(header):
-            raise ValueError(
-                say(
-                    "Line {line} of {file} has {fields} fields and the header has {columns}: put a text that holds {delimiter!r} "
-                    'between double quotes ("…").',
-                    line=rows.line_num,
-                    file=file,
-                    fields=len(row),
-                    columns=len(header),
-                    delimiter=delimiter,
-                )
+    if longer:
+        raise ValueError(
+            say(
+                "Line {line} of {file} has {fields} fields and the header has {columns}: put a text that holds {delimiter!r} "
+                'between double quotes ("…").',
+                line=rows.line_num,
+                file=file,
+                fields=len(longer),
+                columns=len(header),
+                delimiter=delimiter,
             )
-        if not all_rows:
-            return
+        )
 
 
 def _unread(folder: Path, read: Sequence[Path]) -> list[Path]:
@@ -126,7 +141,7 @@ def _unread(folder: Path, read: Sequence[Path]) -> list[Path]:
     visible = [
         file for file in sorted(folder.rglob("*")) if not any(part.startswith((".", "_")) for part in file.relative_to(folder).parts)
     ]
-    others = [file for file in visible if _kind(file) in KINDS and file.name not in NO_DATA and file.resolve() not in taken]
+    others = [file for file in visible if _kind(file) in (*KINDS, ".zip") and file.name not in NO_DATA and file.resolve() not in taken]
     kinds = {_kind(file) for file in read}
     card = folder / "README.md"
     chosen = card.exists() and "data_files:" in card.read_text(encoding="utf-8", errors="replace")
@@ -147,9 +162,7 @@ def _unread(folder: Path, read: Sequence[Path]) -> list[Path]:
 def _explain(folder: Path, read: Sequence[Path], reason: BaseException) -> None:
     """Raise ValueError that names the file and line which cannot be read."""
     for file in read:
-        if (kind := _kind(file)) in (".csv", ".tsv"):
-            _check_columns(file, _bytes(file).decode("utf-8-sig"), "\t" if kind == ".tsv" else ",", all_rows=True)
-        if kind in (".jsonl", ".ndjson"):
+        if _kind(file) in (".jsonl", ".ndjson"):
             for number, line in enumerate(_bytes(file).decode("utf-8-sig").split("\n"), 1):
                 try:
                     json.loads(line or "0")

@@ -1,5 +1,6 @@
 """Checks of a pretrained checkpoint: its configuration and tokenizer before the weights are loaded, the weights after."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,13 +16,20 @@ from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from helpers.i18n import say
 from helpers.paths import is_folder
 
+UNFIT = {  # values in config.json with which a model computes or returns other things than the chapters expect
+    "return_dict": [False],
+    "output_hidden_states": [True],
+    "output_attentions": [True],
+    "problem_type": ["regression", "multi_label_classification"],
+}
+IN_A_LAYER = re.compile(r"\.\d+\..*\.(weight|bias)$")  # name of a weight
 HEADS = {"masked_lm": AutoModelForMaskedLM, "classifier": AutoModelForSequenceClassification}
 NO_LIMIT = 10**6  # a tokenizer whose files name no length says 1e30
 USUAL_LENGTH = 512  # tokens, where neither model nor tokenizer tells
 
 
-def check_files(checkpoint: str, head: str) -> None:
-    """Raise ValueError unless a checkpoint is a complete encoder with a fast tokenizer that fits it.
+def check_files(checkpoint: str, head: str) -> Any:
+    """Return a checkpoint's tokenizer; raise ValueError unless it is fast, and fits a complete encoder.
 
     A Hub id is asked for its configuration and tokenizer alone; of a folder the weights' names and shapes are compared too.
 
@@ -34,6 +42,7 @@ def check_files(checkpoint: str, head: str) -> None:
     check_tokenizer(tokenizer, config.vocab_size, head)
     if is_folder(checkpoint):
         _check_keys(checkpoint, HEADS[head], head)
+    return tokenizer
 
 
 def check_weights(folder: str) -> None:
@@ -127,6 +136,14 @@ def check_tokenizer(tokenizer: Any, embeddings: int, head: str) -> None:
                 token="mask" if tokenizer.pad_token else "padding",
             )
         )
+    if head == "classifier" and tokenizer.num_special_tokens_to_add(pair=True) < 2:
+        raise ValueError(
+            say(
+                "The tokenizer of {checkpoint} puts no special tokens around the texts of a pair, which a classifier reads: give it "
+                "a post-processor, as tokenizers.processors.TemplateProcessing does, and save it again.",
+                checkpoint=name,
+            )
+        )
     if rows > embeddings:
         raise ValueError(
             say(
@@ -197,6 +214,16 @@ def _encoder_config(checkpoint: str) -> PreTrainedConfig:
                 model_type=kind,
             )
         )
+    if odd := next((name for name, values in UNFIT.items() if getattr(config, name, None) in values), None):
+        raise ValueError(
+            say(
+                "The config.json of {checkpoint} sets {name} to {value!r}, and the model would return something else than the chapters "
+                "expect: delete that entry.",
+                checkpoint=checkpoint,
+                name=odd,
+                value=getattr(config, odd),
+            )
+        )
     return config
 
 
@@ -226,7 +253,7 @@ def _check_loaded(tokenizer, model, head: str) -> None:
 
 
 def _check_keys(checkpoint: str, model_class: type[PreTrainedModel], head: str) -> None:
-    """Raise ValueError if a checkpoint lacks weights that a chapter does not train from scratch, or has them in other shapes."""
+    """Raise ValueError if a checkpoint lacks weights that a chapter does not train from scratch, has others, or in other shapes."""
     options = dict(device_map="meta", output_loading_info=True, ignore_mismatched_sizes=True, dtype=torch.float32)
     if head == "classifier":
         options["num_labels"] = 2
@@ -248,10 +275,11 @@ def _check_keys(checkpoint: str, model_class: type[PreTrainedModel], head: str) 
                 wanted=tuple(wanted),
             )
         )
+    unused = sorted(key for key in report["unexpected_keys"] if IN_A_LAYER.search(key) and "decoder" not in key)
     missing = sorted(report["missing_keys"])
     if head == "classifier":  # its own layers are new, and so is the pooler where masked language modelling alone came before
         missing = [key for key in missing if key.startswith(f"{model.base_model_prefix}.") and ".pooler." not in key]
-    if not missing:
+    if not missing and not unused:
         return
     prefix = next((key.split(".")[0] for key in report["unexpected_keys"] if key.startswith(("_orig_mod.", "module."))), None)
     if prefix:
@@ -263,14 +291,25 @@ def _check_keys(checkpoint: str, model_class: type[PreTrainedModel], head: str) 
                 prefix=prefix,
             )
         )
+    if missing:
+        raise ValueError(
+            say(
+                "{checkpoint} lacks {count} weights that {model} needs, such as {name}, which would be random: take the checkpoint of a "
+                "masked language model (on the Hub: the Fill-Mask filter), complete.",
+                checkpoint=checkpoint,
+                count=len(missing),
+                model=type(model).__name__,
+                name=missing[0],
+            )
+        )
     raise ValueError(
         say(
-            "{checkpoint} lacks {count} weights that {model} needs, such as {name}, which would be random: take the checkpoint of a "
-            "masked language model (on the Hub: the Fill-Mask filter), complete.",
+            "{checkpoint} holds {count} weights that {model} would leave out, such as {name}: its config.json belongs to another model, "
+            "or this version of the library no longer knows that kind of layer; take another checkpoint.",
             checkpoint=checkpoint,
-            count=len(missing),
+            count=len(unused),
             model=type(model).__name__,
-            name=missing[0],
+            name=unused[0],
         )
     )
 
@@ -279,7 +318,7 @@ def _opened(checkpoint: str, call: Callable):
     """Return what a call of the library returns; what it cannot read in a folder is told in one sentence."""
     try:
         return call()
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError, TypeError, StrictDataclassError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError, TypeError, AssertionError, StrictDataclassError) as error:
         if not is_folder(checkpoint) and isinstance(error, OSError):
             raise  # the network or the Hub, which name themselves
         raise ValueError(

@@ -146,6 +146,8 @@ def _check_values(settings: Settings) -> None:
             if kind is int:
                 raise ValueError(say("{name} must be a whole number above 0, not {value!r}.", name=name, value=value))
             raise ValueError(say("{name} must be a number above 0, not {value!r}.", name=name, value=value))
+    if not 0 <= settings.weight_decay < math.inf:
+        raise ValueError(say("weight_decay must be a number of 0 or above, not {value!r}.", value=settings.weight_decay))
     seed = settings.seed
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < MAX_SEED:
         raise ValueError(say("seed must be a whole number from 0 to 4294967295, not {value!r}.", value=seed))

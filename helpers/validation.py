@@ -9,6 +9,7 @@ from helpers.i18n import say
 
 LETTER = re.compile(r"[^\W\d_]")
 ADDRESS = ("http://", "https://")
+MOST_UNKNOWN = 0.25  # share of the tokens
 
 
 def corpus(
@@ -105,8 +106,13 @@ def _first(rows, column: str, unfit: Callable[[object], bool]) -> tuple[int, str
     return next(((i, reprlib.repr(value)) for i, value in enumerate(batches) if unfit(value)), None)
 
 
-def pairs(dataset: Any, splits: Sequence[str] = ("train", "validation")) -> None:
+def pairs(dataset: Any, splits: Sequence[str] = ("train", "validation"), report: Callable[[str], object] = print) -> None:
     """Raise ValueError unless the splits hold labelled pairs of sentences, as MRPC does.
+
+    Args:
+        dataset: Splits by name.
+        splits: The one to train on, and the one to evaluate on.
+        report: Called with a line if they share pairs.
 
     Raises:
         ValueError: A split or a column is missing, a split has fewer than two rows, a sentence no words, a label is neither
@@ -152,15 +158,52 @@ def pairs(dataset: Any, splits: Sequence[str] = ("train", "validation")) -> None
                 "as lab/corpora/paraphrases/README.md does."
             )
         )
+    _report_shared(dataset, splits, ("sentence1", "sentence2"), report)
 
 
-def labels(dataset: Any, text_column: str, splits: Sequence[str] = ("train", "test")) -> None:
+def both_labels(rows: Any) -> None:
+    """Raise ValueError unless both labels occur in the rows to train on, as many as are taken.
+
+    Raises:
+        ValueError: One label alone occurs.
+    """
+    if len(set(rows["label"])) < 2:
+        raise ValueError(
+            say(
+                "The {rows:,} rows to train on all have the label {label}: raise max_train_samples, or give rows of both classes.",
+                rows=len(rows),
+                label=rows["label"][0],
+            )
+        )
+
+
+def _report_shared(dataset: Any, splits: Sequence[str], columns: Sequence[str], report: Callable[[str], object]) -> None:
+    """Report how many rows of the second split hold the texts of a row of the first, in whatever order and with whatever spaces."""
+    first, second = (
+        [frozenset(" ".join(text.split()) for text in texts) for texts in zip(*(dataset[split][column] for column in columns))]
+        for split in splits
+    )
+    known = set(first)
+    if shared := sum(texts in known for texts in second):
+        report(
+            say(
+                "{shared:,} of {rows:,} rows of the split {split!r} are also in {other!r}: the scores on them show memory.",
+                shared=shared,
+                rows=len(second),
+                split=splits[1],
+                other=splits[0],
+            )
+        )
+
+
+def labels(dataset: Any, text_column: str, splits: Sequence[str] = ("train", "test"), report: Callable[[str], object] = print) -> None:
     """Raise ValueError unless texts with labels have the labels 0 and 1; texts without a column of labels pass.
 
     Args:
         dataset: Splits by name.
         text_column: Name of the column with the texts.
         splits: Those on which a classifier trains and is tested.
+        report: Called with a line if they share texts.
 
     Raises:
         ValueError: A label that is neither 0 nor 1, or a row without a text.
@@ -170,6 +213,7 @@ def labels(dataset: Any, text_column: str, splits: Sequence[str] = ("train", "te
     for split in splits:
         corpus({split: dataset[split]}, text_column, (split,), report=lambda line: None)
         _check_labels(dataset[split], split)
+    _report_shared(dataset, splits, (text_column,), report)
 
 
 def _check_labels(rows, split: str) -> None:
@@ -182,6 +226,34 @@ def _check_labels(rows, split: str) -> None:
                 row=wrong[0],
                 split=split,
                 label=wrong[1],
+            )
+        )
+
+
+def vocabulary(tokenizer: Any, rows: Any, columns: Sequence[str]) -> None:
+    """Raise ValueError if a tokenizer does not know the script of a data set's first hundred texts.
+
+    An unknown token is never masked, and all are alike to a classifier: figures would be those of the punctuation.
+
+    Args:
+        tokenizer: A fast tokenizer.
+        rows: A `datasets.Dataset`.
+        columns: Names of the columns with texts, or lists of texts; those that it lacks are told elsewhere.
+    """
+    few = rows.select(range(min(100, len(rows)))).flatten()
+    values = [value for column in columns if column in few.column_names for value in few[column]]
+    texts = [text for value in values for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
+    ids = [i for row in tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"] for i in row] if texts else []
+    share = ids.count(tokenizer.unk_token_id) / max(len(ids), 1)
+    if share > MOST_UNKNOWN:
+        raise ValueError(
+            say(
+                "{share:.0%} of the tokens in the column {column!r} are {unknown}: the vocabulary of {checkpoint} lacks their characters; "
+                "take a checkpoint of the language of these texts.",
+                share=share,
+                column=columns[0],
+                unknown=tokenizer.unk_token,
+                checkpoint=tokenizer.name_or_path,
             )
         )
 

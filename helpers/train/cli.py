@@ -55,6 +55,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def set_up(options: argparse.Namespace) -> tuple[Run, object, Settings]:
     """Prepare settings, data and model, and return the run, the tokenizer and the settings."""
     given = {name: getattr(options, name) for name in ("profile", *SETTINGS, "push_to_hub")}
+    for name in ("warmup_steps", "save_every"):
+        if (value := getattr(options, name)) < 0:
+            raise ValueError(f"{name} must be a whole number above 0, not {value}.")
     settings = resolve("05_accelerate_loop", **given, train_splits=options.train_splits and tuple(options.train_splits))
     check_access(settings, print if os.environ.get("RANK", "0") == "0" else lambda line: None)  # of several processes one
     accelerator = new_accelerator(settings.seed, options.cpu, options.mixed_precision)
@@ -72,7 +75,10 @@ def set_up(options: argparse.Namespace) -> tuple[Run, object, Settings]:
         rows = data.masked_rows(
             texts, tokenizer, settings.chunk_size, limits, column, settings.seed, options.whole_words, accelerator.print
         )
-    return prepare(accelerator, model, *rows, settings, options.warmup_steps), tokenizer, settings
+    run = prepare(accelerator, model, *rows, settings, options.warmup_steps)
+    if options.warmup_steps >= run.steps:
+        raise ValueError(f"A warm-up of {options.warmup_steps} steps fills this training of {run.steps}: lower warmup_steps.")
+    return run, tokenizer, settings
 
 
 def begin(run: Run, folder: Path, checkpoint: str | None) -> None:

@@ -45,6 +45,8 @@ def read_texts(dataset: Sequence[str], column: str, splits: Sequence[str], repor
 def drop_repeats(texts: Dataset, column: str = "text", report: Report = print) -> Dataset:
     """Drop blank texts and all but the first of equal ones, so that no text is both trained on and held out.
 
+    Texts that differ in spaces and line ends alone are equal.
+
     Args:
         texts: Rows with a string in the column.
         column: Name of the column with the texts.
@@ -55,8 +57,8 @@ def drop_repeats(texts: Dataset, column: str = "text", report: Report = print) -
     """
     first: dict[bytes, int] = {}  # digest of a text: its first row
     for row, text in enumerate(text for batch in texts.select_columns(column).iter(1000) for text in batch[column]):
-        if text.strip():
-            first.setdefault(blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest(), row)
+        if words := text.split():
+            first.setdefault(blake2b(" ".join(words).encode(errors="surrogatepass"), digest_size=16).digest(), row)
     if len(first) < 2:
         raise ValueError(
             say(

@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset
 
-from common import ROOT
+from common import ROOT, run_cells
 
 BOOK = nbformat.read(ROOT / "notebooks" / "02_manual_masking.ipynb", as_version=4)
 TEXTS = ["The gulls sat on the roofs, and the dog ran up and down the quay.", "Nobody had seen it.", "It rained twice."]
@@ -130,3 +130,11 @@ def test_a_small_batch_gives_the_gradients_of_its_rows(chapter, tiny_model, batc
     model = copy.deepcopy(tiny_model)
     model(**{name: tensor[:2] for name, tensor in batch.items()}).loss.backward()
     assert_same(step_gradients(chapter, tiny_model, [small]), {n: p.grad for n, p in model.named_parameters() if p.grad is not None})
+
+
+def test_of_texts_that_repeat_each_is_on_one_side(tmp_path):
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "train.txt").write_text("".join(f"Film number {i}.\n" for i in range(20)) * 5)
+    names = run_cells("02", "tokenizer|labels", "hold_out", dataset=str(tmp_path / "texts"), output_dir=str(tmp_path / "out"))
+    train, test = names["texts"]["train"], names["texts"]["test"]
+    assert sorted([*train, *test]) == sorted(f"Film number {i}." for i in range(20)) and len(test) == 4

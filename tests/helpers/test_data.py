@@ -41,10 +41,11 @@ def test_of_a_fivefold_copy_each_text_is_on_one_side_only():
     assert sorted(train + test) == sorted(f"Film number {i}." for i in range(20)) and len(test) == 4
 
 
-@given(st.lists(st.sampled_from(["a", "b", "c ", "c", "", " \n", "\u2028", "é", "\ud800"]), min_size=1))
+@given(st.lists(st.sampled_from(["a", "b", "c d ", "c\r\nd", "cd", "", " \n", "\u2028", "é", "\ud800"]), min_size=1))
 @settings(deadline=None)
 def test_the_first_of_equal_texts_stays_in_its_place(rows):
-    said, expected = [], [text for i, text in enumerate(rows) if text.strip() and text not in rows[:i]]
+    words = [text.split() for text in rows]  # spaces and line ends tell no texts apart
+    said, expected = [], [text for i, text in enumerate(rows) if words[i] and words[i] not in words[:i]]
     if len(expected) < 2:
         with pytest.raises(ValueError, match=f"The column 'text' holds {len(expected)} different texts without the blank ones"):
             data.drop_repeats(FakeRows(rows))

@@ -73,6 +73,21 @@ def test_odd_texts_are_texts(chunks, kind, odd):
     assert len(made) > 10 and {len(row) for row in made["input_ids"]} == {128}
 
 
+@pytest.mark.parametrize("text", ["这部电影真好看，演员也很棒。", "Фильм хороший, 9/10!", "ይህ ፊልም በጣም ጥሩ ነው። 1, 2, 3."])
+def test_a_script_that_the_vocabulary_lacks_is_told(chunks, text):
+    with pytest.raises(ValueError, match=r"\d\d% of the tokens in the column 'text' are \[UNK\]: the vocabulary of .*mini-bert lacks"):
+        chunks([f"{text * 10} {'i' * i}" for i in range(40)])
+
+
+def test_some_unknown_tokens_pass_and_lists_and_missing_columns_too(tokenizer, roberta):
+    validation.vocabulary(tokenizer, Dataset.from_dict({"text": ["Good 🐳, a film to see."] * 3}), ["text"])
+    validation.vocabulary(roberta, Dataset.from_dict({"text": SCRIPTS}), ["text"])  # of bytes, it knows all
+    answers = Dataset.from_dict({"answers": [{"text": ["电影", "好看"]}, {"text": []}, {"text": None}]})
+    validation.vocabulary(tokenizer, answers, ["text", "answers"])
+    with pytest.raises(ValueError, match="100% of the tokens in the column 'answers.text'"):
+        validation.vocabulary(tokenizer, answers, ["answers.text"])
+
+
 @pytest.mark.parametrize(
     "rows, kind, told",
     [
@@ -219,8 +234,29 @@ def test_reviews_without_labels_pass_and_without_texts_do_not():
         validation.labels(reviews([0, 1, 1], "test", text=["Good.", None, "Bad."]), "text")
 
 
-def test_the_bundled_reviews_pass():
+def test_rows_on_both_sides_are_counted():
+    lines = []
+    validation.labels(reviews([0, 1, 1], "test", text=["Good. ", "So\nso.", "Fine."]), "text", report=lines.append)
+    assert lines == ["2 of 3 rows of the split 'test' are also in 'train': the scores on them show memory."]
+    names = datasets.ClassLabel(names=["no", "yes"])
+    rows = Dataset.from_dict({"sentence1": ["A b.", "C."], "sentence2": ["D.", "E."], "label": [0, 1]}).cast_column("label", names)
+    turned = rows.rename_columns({"sentence1": "sentence2", "sentence2": "sentence1"})
+    other = Dataset.from_dict({"sentence1": ["A b.", "C."], "sentence2": ["E.", "D."], "label": [0, 1]}).cast_column("label", names)
+    for validated in (rows, turned, other):
+        validation.pairs(DatasetDict(train=rows, validation=validated), report=lines.append)
+    assert lines[1:] == 2 * ["2 of 2 rows of the split 'validation' are also in 'train': the scores on them show memory."]
+
+
+def test_rows_of_one_label_are_nothing_to_train_on():
+    with pytest.raises(ValueError, match="The 2 rows to train on all have the label 1: raise max_train_samples, or give rows of both"):
+        validation.both_labels(Dataset.from_dict({"label": [1, 1]}))
+    validation.both_labels(Dataset.from_dict({"label": [1, 0]}))
+
+
+def test_the_bundled_rows_pass(capsys):
     validation.labels(load_dataset(str(ROOT / "lab" / "corpora" / "reviews")), "text")
+    validation.pairs(load_dataset(str(ROOT / "lab" / "corpora" / "paraphrases")))
+    assert capsys.readouterr().out == ""
 
 
 def test_the_checks_of_25_000_reviews_take_less_than_a_second():

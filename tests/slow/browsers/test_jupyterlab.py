@@ -36,6 +36,7 @@ def test_every_cell_runs_without_errors_and_asks_nobody_outside(notebook):
     prompts = notebook.evaluate(PROMPTS)
     assert prompts == [f"[{number}]:" for number in range(1, len(prompts) + 1)]
     assert notebook.get_by_text("Error displaying widget").count() == 0
+    assert notebook.locator(".Toastify__toast, .jp-Dialog").count() == 0  # no question about news, none about anything
     assert [address for address in notebook.asked if not address.startswith(("http://127.0.0.1:", "data:", "blob:"))] == []
 
 
