@@ -179,8 +179,8 @@ def test_each_exercise_is_asked_and_none_is_answered(notebook):
     said = [str(output) for _, cell in code(book.cells) for output in cell.outputs]
     everything = "\n".join([cell.source for cell in book.cells] + said)
     unanswered = "… 尚未作答" if name.startswith("zh/") else "… Not answered yet"
-    for bound in exercises.chapter(name.removeprefix("zh/")[:2]):
-        (cell,) = [cell for _, cell in code(book.cells) if cell.source.endswith(f"ex.{bound.exercise.name}.check({bound.exercise.name})")]
-        assert cell.outputs[-1].data["text/plain"].startswith(unanswered), bound.exercise.name
-        body = bound.exercise.source().partition("\n")[2] or bound.exercise.source()
-        assert body not in everything, f"{name} gives {bound.exercise.name} away"
+    for exercise in exercises.chapter(name.removeprefix("zh/")[:2]):
+        (cell,) = [cell for _, cell in code(book.cells) if cell.source.endswith(f"ex.{exercise.name}.check({exercise.name})")]
+        assert cell.outputs[-1].data["text/plain"].startswith(unanswered), exercise.name
+        body = exercise.source().partition("\n")[2] or exercise.source()
+        assert body not in everything, f"{name} gives {exercise.name} away"

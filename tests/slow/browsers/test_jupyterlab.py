@@ -55,7 +55,7 @@ def test_the_lens_cuts_what_is_typed(notebook):
 def test_an_exercise_names_the_mistake_and_then_says_right(notebook):
     cell = notebook.locator(".jp-CodeCell").filter(has_text="ex.f1_by_hand.check(f1_by_hand)")
     wrong = "def f1_by_hand(predictions, labels):\n    return sum(p == label for p, label in zip(predictions, labels)) / len(labels)"
-    right = exercises.chapter("01").f1_by_hand.exercise.source()
+    right = exercises.chapter("01").f1_by_hand.source()
     for number, (answer, said) in enumerate([(wrong, "Not yet: That is accuracy, the share of right answers."), (right, "Right.")]):
         cell.locator(".cm-content").click()
         notebook.keyboard.press("Control+a")
