@@ -1,6 +1,6 @@
 """Text to chunks of equal length, for masked language modelling."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import Any
@@ -94,6 +94,21 @@ def text_to_chunks(tokenizer: Any, chunk_size: int, text_column: str = "text") -
         return chunks | {"attention_mask": np.ones_like(chunks["input_ids"], dtype=np.int8)}
 
     return to_chunks
+
+
+def rows_as_arrays(chunks: Any, rows: Sequence[int]) -> dict[str, np.ndarray]:
+    """Read some chunks as arrays, without an object for each row, as the formats of `datasets` make it.
+
+    Args:
+        chunks: A `datasets.Dataset` of chunks that are all of one length, ``with_format("arrow")``.
+        rows: Their numbers.
+
+    Returns:
+        The columns, each ``(rows, chunk_size)``, of 64-bit integers.
+    """
+    table = chunks[rows]
+    columns = zip(table.column_names, table.columns, strict=True)
+    return {name: column.combine_chunks().flatten().to_numpy().astype(np.int64).reshape(len(rows), -1) for name, column in columns}
 
 
 def _flat(rows: Iterable[Iterable[int]]) -> np.ndarray:

@@ -18,7 +18,9 @@ IGNORE_INDEX = -100  # the label that cross-entropy leaves out
 LONGEST_WORD = 20  # tokens; more than that is text without spaces, whose tokens are then masked one by one
 
 
-def pick_words(word_ids: Tensor, probability: float, generator: torch.Generator | None = None) -> Tensor:
+def pick_words(
+    word_ids: Tensor, probability: float, generator: torch.Generator | None = None, seeds: Sequence[int] | None = None
+) -> Tensor:
     """Pick words at random; all tokens of a picked word are picked.
 
     A word is a run of equal word ids, so that a word cut by a chunk's edge counts as one in each chunk. In a run of more than
@@ -29,6 +31,7 @@ def pick_words(word_ids: Tensor, probability: float, generator: torch.Generator 
         word_ids: ``(batch, sequence)``, `NO_WORD` (-1) at special tokens and padding.
         probability: Chance of each word.
         generator: Source of the random numbers; PyTorch's global one by default.
+        seeds: One for each row, so that a row's mask does not depend on its company; in place of a generator.
 
     Returns:
         Booleans, ``(batch, sequence)``.
@@ -36,8 +39,13 @@ def pick_words(word_ids: Tensor, probability: float, generator: torch.Generator 
     word = _number(_starts(word_ids))
     if torch.bincount(word).max() > LONGEST_WORD:
         word = _number(_starts(word_ids) | in_long_words(word_ids))
-    picked = torch.rand(int(word[-1]) + 1, generator=generator, device=word_ids.device) < probability
-    return picked[word].view_as(word_ids) & (word_ids != NO_WORD)
+    if seeds is None:
+        draws = torch.rand(int(word[-1]) + 1, generator=generator, device=word_ids.device)
+    else:
+        last = word.view_as(word_ids)[:, -1]
+        words, seeded = last.diff(prepend=last.new_tensor([-1])).tolist(), torch.Generator()
+        draws = torch.cat([torch.rand(n, generator=seeded.manual_seed(seed)) for n, seed in zip(words, seeds, strict=True)])
+    return (draws < probability)[word].view_as(word_ids) & (word_ids != NO_WORD)
 
 
 def in_long_words(word_ids: Tensor) -> Tensor:
@@ -98,9 +106,9 @@ class WholeWordCollator:
         masked, labels = self.mask(input_ids, word_ids)
         return {"input_ids": masked, "attention_mask": attention_mask, "labels": labels}
 
-    def mask(self, input_ids: Tensor, word_ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the ids with words masked, and the labels; all ``(batch, sequence)``."""
-        picked = pick_words(word_ids, self.probability, self.generator)
+    def mask(self, input_ids: Tensor, word_ids: Tensor, seeds: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+        """Return the ids with words masked, and the labels; all ``(batch, sequence)``. `seeds`, one a row, as for `pick_words`."""
+        picked = pick_words(word_ids, self.probability, self.generator, seeds)
         return input_ids.masked_fill(picked, self.tokenizer.mask_token_id), input_ids.masked_fill(~picked, IGNORE_INDEX)
 
 

@@ -1,6 +1,8 @@
 """Bytes of a training step: estimated from shapes before it runs, and measured as it runs."""
 
 import copy
+import ctypes
+import sys
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -13,6 +15,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from helpers.precision import best_dtype, default_device
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,18 @@ def measured_peak(step: Callable[[], object], model: nn.Module, optimizer: torch
     with LiveBytes(_storages(model, optimizer)) as count:
         step()
     return count.peak
+
+
+def keep_freed_memory() -> None:
+    """Make glibc keep freed memory for the next tensors; elsewhere do nothing.
+
+    It gives large blocks back to the system when they are freed. Each step of a training then gets the same pages anew, and the
+    system zeroes them one by one: 18,000 page faults in a step of the bundled model (bench/README.md).
+    See https://man7.org/linux/man-pages/man3/mallopt.3.html
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, -1)
 
 
 def size(n: float) -> str:

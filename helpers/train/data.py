@@ -132,7 +132,7 @@ class MaskedChunks(torch.utils.data.Dataset):
     """
 
     def __init__(self, chunks: Dataset, collator: WholeWordCollator | DataCollatorForLanguageModeling, seed: int):
-        self.chunks, self.collator, self.seed, self.epoch = chunks.with_format("torch"), copy.copy(collator), seed, 0
+        self.chunks, self.collator, self.seed, self.epoch = chunks.with_format("arrow"), copy.copy(collator), seed, 0
         self.special_ids = torch.tensor(collator.tokenizer.all_special_ids)
 
     def set_epoch(self, epoch: int) -> None:
@@ -146,18 +146,25 @@ class MaskedChunks(torch.utils.data.Dataset):
         return self.__getitems__([row])[0]
 
     def __getitems__(self, rows: list[int]) -> list[dict[str, torch.Tensor]]:
-        """Return several rows, which are read at once and masked one by one: what a DataLoader calls for a batch."""
-        batch = self.chunks[rows]
-        ids, special = batch["input_ids"], torch.isin(batch["input_ids"], self.special_ids)
-        masked, generator = [], torch.Generator()
-        for i, row in enumerate(rows):
-            self.collator.generator = generator.manual_seed(mix_seeds(self.seed, self.epoch, row))
-            if isinstance(self.collator, WholeWordCollator):
-                inputs, labels = self.collator.mask(ids[i : i + 1], batch["word_ids"][i : i + 1])
-            else:
-                inputs, labels = self.collator.torch_mask_tokens(ids[i : i + 1].clone(), special[i : i + 1])
-            masked.append({"input_ids": inputs[0], "attention_mask": torch.ones_like(labels[0]), "labels": labels[0]})
-        return masked
+        """Return several rows, which are read at once, and masked at once by words: what a DataLoader calls for a batch."""
+        batch = {name: torch.from_numpy(array) for name, array in chunking.rows_as_arrays(self.chunks, rows).items()}
+        ids, seeds = batch["input_ids"], [mix_seeds(self.seed, self.epoch, row) for row in rows]
+        if isinstance(self.collator, WholeWordCollator):
+            inputs, labels = self.collator.mask(ids, batch["word_ids"], seeds)
+        else:
+            inputs, labels = self._mask_tokens(ids, seeds)
+        masks = torch.ones_like(ids)
+        return [{"input_ids": inputs[i], "attention_mask": masks[i], "labels": labels[i]} for i in range(len(rows))]
+
+    def _mask_tokens(self, ids: torch.Tensor, seeds: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return ids with masks, and labels, from the library's collator row by row: it has one generator for all."""
+        special, masked = torch.isin(ids, self.special_ids), []
+        self.collator.generator = torch.Generator()
+        for i, seed in enumerate(seeds):
+            self.collator.generator.manual_seed(seed)
+            masked.append(self.collator.torch_mask_tokens(ids[i : i + 1].clone(), special[i : i + 1]))
+        inputs, labels = zip(*masked, strict=True)
+        return torch.cat(inputs), torch.cat(labels)
 
 
 def stack(rows: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:

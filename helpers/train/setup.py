@@ -16,6 +16,7 @@ from transformers import get_scheduler
 
 from helpers.i18n import say
 from helpers.labelled_logits import skip_unlabelled_logits
+from helpers.memory import keep_freed_memory
 from helpers.paths import path_tail
 from helpers.precision import best_dtype, default_device
 from helpers.settings import Settings
@@ -73,6 +74,7 @@ def new_accelerator(seed: int, cpu: bool | None = None, mixed_precision: str | N
         what=what,
     )
     forget_accelerator()
+    keep_freed_memory()
     batches = DataLoaderConfiguration(split_batches=True, use_seedable_sampler=True, data_seed=seed, non_blocking=torch.cuda.is_available())
     fastest = FORMATS[best_dtype("cpu" if cpu else None)]
     return Accelerator(cpu=cpu, mixed_precision=mixed_precision or fastest, dataloader_config=batches)
@@ -99,6 +101,8 @@ def prepare(accelerator: Accelerator, model, train_rows: MaskedChunks, eval_rows
     if batch_size % processes:
         raise ValueError(say("{n} processes cannot share batches of {rows} rows: take a multiple.", n=processes, rows=batch_size))
     skip_unlabelled_logits(model.train())  # from_pretrained leaves dropout off
+    if accelerator.device.type == "cpu" and accelerator.mixed_precision == "bf16":
+        model.set_attn_implementation("eager")  # there PyTorch's fused attention is the slower one (bench/README.md)
     on_gpu = accelerator.device.type == "cuda"
     options = {"collate_fn": stack, "num_workers": WORKERS if on_gpu else 0, "pin_memory": on_gpu}
     train_batches = DataLoader(train_rows, batch_size, shuffle=True, drop_last=True, **options)  # a smaller batch cannot be shared

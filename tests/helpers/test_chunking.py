@@ -1,8 +1,10 @@
+import numpy as np
 import pytest
+from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.chunking import NO_WORD, chunk, text_to_chunks, tokenizing
+from helpers.chunking import NO_WORD, chunk, rows_as_arrays, text_to_chunks, tokenizing
 
 corpora = st.lists(st.lists(st.integers(0, 9999), max_size=40), max_size=30)
 
@@ -75,3 +77,13 @@ def test_a_tokenizer_without_word_ids_is_refused():
 
     with pytest.raises(ValueError, match="Slow is a slow tokenizer, which gives no word ids: take a checkpoint"):
         tokenizing(Slow())
+
+
+@pytest.mark.parametrize("rows", [[0], [7, 2, 2, 9], list(range(10))])
+def test_rows_as_arrays_are_those_of_the_data_set(rows):
+    columns = {name: np.arange(first, first + 60).reshape(12, 5) for name, first in (("input_ids", 0), ("word_ids", -1))}
+    chunks = Dataset.from_dict(columns).select(range(1, 12)).with_format("arrow")  # the first row is not among them
+    arrays = rows_as_arrays(chunks, rows)
+    assert arrays.keys() == columns.keys()
+    for name, array in arrays.items():
+        assert array.dtype == np.int64 and array.tolist() == [columns[name][row + 1].tolist() for row in rows]

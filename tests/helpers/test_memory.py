@@ -1,4 +1,5 @@
 import multiprocessing
+import platform
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from itertools import accumulate
@@ -185,3 +186,21 @@ def test_measured_peak_counts_held_and_made_tensors_and_what_is_let_go():
 )
 def test_sizes_are_in_powers_of_two(n, text):
     assert memory.size(n) == text
+
+
+def page_faults(keep: bool) -> int:
+    """Pages that the system had to fetch for ten tensors of 40 MB that follow one another."""
+    import resource
+
+    if keep:
+        memory.keep_freed_memory()
+    torch.ones(10_000_000)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        torch.ones(10_000_000)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone has the switch")
+def test_freed_memory_that_is_kept_needs_no_new_pages(fresh):
+    assert 4 * fresh(page_faults, True) < fresh(page_faults, False)
