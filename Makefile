@@ -112,7 +112,7 @@ bench: $(READY)  # the tutorials' way beside this course's: build/bench; DATA="m
 	$(PY) -m bench --out "$(OUT)/bench" $(if $(DATA),--data $(DATA))
 
 site: $(VENV)/.site-ready  # both editions, the API of helpers, and views that answer (these with npm; what `make run` left shows there): build/site
-	$(PY) site/build.py
+	OMP_NUM_THREADS=1 $(PY) site/build.py
 
 $(VENV)/.site-ready: $(READY)
 	@$(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c $(CONSTRAINTS) -e '.[site]'
