@@ -145,9 +145,9 @@ def check_cases(setup: Setup) -> Iterator[Case]:
     chunks = to_chunks(splits["train"], setup.tokenizer)
     model = AutoModelForMaskedLM.from_pretrained(MINI_BERT, dtype=torch.float32)
     checks = {
-        "files of the data set": lambda i: data_files.check_folder([str(folder / "data")], str),
-        "texts": lambda i: validation.corpus(splits, "text", report=str),
-        "repeats": lambda i: data.drop_repeats(splits["train"], report=str),
+        "files of the data set": lambda i: data_files.check_folder([str(folder / "data")]),
+        "texts": lambda i: validation.corpus(splits, "text"),
+        "repeats": lambda i: data.drop_repeats(splits["train"]),
         "fingerprint": lambda i: data.fingerprint(chunks),
         "files of the checkpoint": lambda i: pretrained.check_files(MINI_BERT, "masked_lm"),
         "model and tokenizer": lambda i: pretrained.check_masked_lm(setup.tokenizer, model, SIZE),
