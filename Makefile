@@ -25,7 +25,7 @@ NBVAL  := $(PYTEST) -c tools/nbval/pytest.ini --rootdir . -n 2 --dist loadfile
 export TOKENIZERS_PARALLELISM ?= false
 
 .PRECIOUS: $(OUT)/.asked-%
-.PHONY: run chapters quick test lint unit cells browser nightly slow browsers chinese bands outputs zh solutions jupyter study bench site canary clean FORCE
+.PHONY: run chapters quick test lint unit cells browser nightly slow browsers chinese bands outputs zh solutions jupyter study bench gpu site canary clean FORCE
 .DELETE_ON_ERROR:
 
 run: $(READY)
@@ -110,6 +110,9 @@ canary:  # everything on the newest releases; what failed stands in build/canary
 
 bench: $(READY)  # the tutorials' way beside this course's: build/bench; DATA="my/reviews my/pairs" for others than the bundled ones
 	$(PY) -m bench --out "$(OUT)/bench" $(if $(DATA),--data $(DATA))
+
+gpu: $(READY)  # what only a GPU can show, in five minutes: build/bench/gpu.json
+	$(PY) -m bench.gpu --out "$(OUT)/bench/gpu.json"
 
 site: $(VENV)/.site-ready  # both editions, the API of helpers, and views that answer (these with npm; what `make run` left shows there): build/site
 	$(PY) site/build.py

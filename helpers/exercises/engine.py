@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from itertools import chain
 
 import torch
+from transformers import logging
 
 from helpers.exercises.comparison import Raised, difference, same, shown
-from helpers.exercises.fixtures import quiet
 from helpers.i18n import say, translated
 from helpers.markup import Markup, tag
+from helpers.quiet import quiet
 
 KINDS = {  # of feedback: mark, colour, heading
     "right": ("✓", "#009e73", "Right."),
@@ -104,7 +105,7 @@ class Exercise:
         if callable(self.right_answer) and not callable(answer):
             return Feedback("wrong", say("{name} should be a function, and is {got}.", name=self.name, got=shown(answer)))
         try:
-            with quiet(), torch.random.fork_rng(devices=[]):  # PyTorch's random numbers go on as if nothing had been checked
+            with quiet(logging), torch.random.fork_rng(devices=[]):  # PyTorch's random numbers go on as if nothing had been checked
                 self.verify(answer)
         except Wrong as wrong:
             return Feedback("wrong", str(wrong))

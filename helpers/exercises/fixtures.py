@@ -1,14 +1,12 @@
 """What checks share: texts, the bundled tokenizers, tiny models, what a model was called with, what chance explains."""
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer, BertConfig, BertTokenizer, PreTrainedConfig, PreTrainedModel
-from transformers.utils import logging
 
 from helpers.paths import ROOT
 
@@ -80,17 +78,3 @@ def strays(sample: torch.Tensor, mean: float) -> bool:
     """Return whether independent numbers are further from the mean that they should have than chance explains."""
     sample = sample.float()
     return bool(abs(sample.mean() - mean) > SIGMAS * sample.std() / sample.numel() ** 0.5)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep the library's warnings and progress bars out of the learner's cell."""
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()

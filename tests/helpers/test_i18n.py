@@ -18,7 +18,7 @@ from helpers.views import html
 CHAPTERS = ("01", "02", "03", "04", "05")
 TERMINAL = ("cli.py", "loop.py")  # programs for a terminal, in English
 FILES = [path for path in sorted((ROOT / "helpers").rglob("*.py")) if path.name not in TERMINAL]
-SPEAKERS = ("say", "translated", "Wrong")  # functions whose first argument is a text
+SPEAKERS = {"say": 0, "translated": 0, "Wrong": 0, "require": 1}  # functions and the place of the text among their arguments
 PLACEHOLDER = r"\{+[^{}]*\}+"
 CODE = re.compile(rf"{PLACEHOLDER}|`[^`]*`|<[^>]*>|\w+(?:[._=(\[]+['\w]+)+|\w*_\w+|(?<!\w)--?\w+", re.ASCII)
 HAN, ENGLISH = re.compile(r"[\u3001-\u303f\u4e00-\u9fff]"), re.compile(r"[A-Za-z']+(?: [A-Za-z']+){4,}")
@@ -34,7 +34,7 @@ def calls(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
 def said_in(file) -> Iterator[str]:
     """The texts in the calls that say something, and those that are first named `message`."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    texts = [call.args[0] for name, call in calls(tree) if name in SPEAKERS and call.args]
+    texts = [call.args[SPEAKERS[name]] for name, call in calls(tree) if name in SPEAKERS and call.args]
     texts += [node.value for node in ast.walk(tree) if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "message"]
     yield from (text.value for text in texts if isinstance(text, ast.Constant))
 
@@ -100,13 +100,13 @@ def test_a_chinese_entry_that_does_not_fit_is_named(english, chinese, fault):
     assert repr(english) in line and fault in line
 
 
-def test_say_gets_its_text_written_out():
+def test_texts_are_written_out_where_they_are_said():
     for file in FILES:
         for name, call in calls(ast.parse(file.read_text(encoding="utf-8"))):
-            if name in ("say", "Wrong"):
-                text = call.args[0]
-                named = name == "Wrong" and getattr(text, "id", "") == "message" or ast.unparse(text) == "self.otherwise"
-                assert isinstance(text, ast.Constant) or named, f"{file.name}, line {call.lineno}"
+            if name in ("say", "Wrong", "require"):
+                text = ast.unparse(call.args[SPEAKERS[name]])
+                handed_on = {"say": "sentence", "Wrong": "message", "require": "name["}[name]  # "require" says LABELS too
+                assert text[0] in "'\"" or text.startswith((handed_on, "self.otherwise")), f"{file.name}, line {call.lineno}"
 
 
 def test_errors_are_said_in_the_learners_language():
@@ -164,7 +164,7 @@ def test_exercises_utter_no_english(number):
 
 
 def test_views_and_plans_are_chinese(tokenizer):
-    with pytest.raises(ValueError, match="Slow 不提供单词编号，而全词掩码需要它"):
+    with pytest.raises(ValueError, match="Slow 是慢速分词器，不提供单词编号"):
         i18n.set_language("zh")
         chunking.tokenizing(type("Slow", (), {"is_fast": False})())
     need = Memory(0, 0, 0, 0, peak=2**30)
