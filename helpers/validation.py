@@ -198,9 +198,9 @@ def one_mask(tokenizer: Any, text: str) -> None:
         return
     foreign = next((other for other in ("[MASK]", "<mask>") if other in text and other != mask), None)
     if foreign and not found:
-        why = say("writes a hole as {mask}, not {foreign}", mask=mask, foreign=foreign)
+        why = say("has the mask token {mask}, not {foreign}", mask=mask, foreign=foreign)
     else:
-        why = say("wants {mask} once, and here it stands {found} times", mask=mask, found=found)
+        why = say("needs {mask} exactly once, and the text has it {found} times", mask=mask, found=found)
     raise ValueError(
         say(
             "This checkpoint's tokenizer {why}: {text!r}; write {{tokenizer.mask_token}} in an f-string, which always fits.",

@@ -35,15 +35,15 @@ def test_a_text_with_one_hole_of_the_tokenizers_own_passes(tokenizer, byte_level
 
 
 def test_another_familys_mask_is_told_in_one_sentence(tokenizer, byte_level):
-    with pytest.raises(ValueError, match=r"writes a hole as \[MASK\], not <mask>.*tokenizer\.mask_token"):
+    with pytest.raises(ValueError, match=r"has the mask token \[MASK\], not <mask>.*tokenizer\.mask_token"):
         validation.one_mask(tokenizer, "Whales are <mask>.")
-    with pytest.raises(ValueError, match=r"writes a hole as <mask>, not \[MASK\].*tokenizer\.mask_token"):
+    with pytest.raises(ValueError, match=r"has the mask token <mask>, not \[MASK\].*tokenizer\.mask_token"):
         validation.one_mask(byte_level, "Whales are [MASK].")
 
 
 @pytest.mark.parametrize("text, times", [("No hole.", 0), ("<mask> and <mask>.", 2)])
 def test_none_and_several_holes_are_told(byte_level, text, times):
-    with pytest.raises(ValueError, match=f"wants <mask> once, and here it stands {times} times"):
+    with pytest.raises(ValueError, match=f"needs <mask> exactly once, and the text has it {times} times"):
         validation.one_mask(byte_level, text)
 
 
