@@ -25,7 +25,7 @@ NBVAL  := $(PYTEST) -c tools/nbval/pytest.ini --rootdir . -n 2 --dist loadfile
 export TOKENIZERS_PARALLELISM ?= false
 
 .PRECIOUS: $(OUT)/.asked-%
-.PHONY: run chapters quick test lint unit cells browser nightly slow browsers chinese bands outputs zh solutions jupyter study bench site canary clean FORCE
+.PHONY: run chapters quick test lint unit cells browser nightly slow browsers chinese bands outputs zh solutions jupyter study bench gpu site canary clean FORCE
 .DELETE_ON_ERROR:
 
 run: $(READY)
@@ -37,11 +37,14 @@ chapters: $(DONE)
 $(OUT)/%.json: $(BOOKS)/%.ipynb $(SOURCES) $(OUT)/.asked-% | $(READY)
 	@$(PY) tools/run.py $< --out "$(OUT)" --profile $(PROFILE) $(ARGS)
 
-# what a chapter was last run with; rewritten only when that changes or its figures are damaged, so that Make knows which chapters are stale
+# what a chapter was last run with; rewritten only when that changes or its figures are damaged, so that Make knows which chapters are stale.
+# A folder counts by its files' sizes and times, unless it is the one that the chapter writes
+FOLDERS := $(foreach word,$(shell echo '$(ARGS)' | sed 's/output_dir [^ ]*//'),$(if $(wildcard $(word)/.),$(word)))
+ASKED   := $(BOOKS) $(PROFILE) $(ARGS) $(if $(FOLDERS),$(shell ls -lR $(FOLDERS) | cksum))
 $(OUT)/.asked-%: FORCE
 	@mkdir -p "$(OUT)"
 	@test ! -e "$(OUT)/$*.json" || $(PY) -m json.tool "$(OUT)/$*.json" /dev/null 2>/dev/null || rm -f $@
-	@echo '$(BOOKS) $(PROFILE) $(ARGS)' | cmp -s - $@ || echo '$(BOOKS) $(PROFILE) $(ARGS)' > $@
+	@echo '$(ASKED)' | cmp -s - $@ || echo '$(ASKED)' > $@
 
 quick: lint  # a minute: what one runs while editing
 	$(PYTEST) -n 2 --dist worksteal -m "not long" tests/helpers tests/chapters
@@ -92,8 +95,9 @@ zh: $(READY)  # carries changed code into the Chinese edition and lists the pros
 solutions: $(READY)  # the notebooks with every exercise solved, executed: build/solutions
 	$(PY) tools/solutions.py --out "$(OUT)/solutions"
 
-jupyter: $(READY)
-	$(VENV)/bin/jupyter lab notebooks
+jupyter: $(READY)  # opens chapter 01, or that of CHAPTERS
+	JUPYTER_CONFIG_PATH=tools/jupyter $(VENV)/bin/jupyter lab \
+	--LabApp.default_url=/lab/tree/$(patsubst notebooks/%,%,$(firstword $(NAMES:%=$(BOOKS)/%.ipynb))) notebooks
 
 study: $(READY)
 	$(PY) -m lab.studies.paraphrases
@@ -106,6 +110,9 @@ canary:  # everything on the newest releases; what failed stands in build/canary
 
 bench: $(READY)  # the tutorials' way beside this course's: build/bench; DATA="my/reviews my/pairs" for others than the bundled ones
 	$(PY) -m bench --out "$(OUT)/bench" $(if $(DATA),--data $(DATA))
+
+gpu: $(READY)  # what only a GPU can show, in five minutes: build/bench/gpu.json
+	$(PY) -m bench.gpu --out "$(OUT)/bench/gpu.json"
 
 site: $(VENV)/.site-ready  # both editions, the API of helpers, and views that answer (these with npm; what `make run` left shows there): build/site
 	$(PY) site/build.py

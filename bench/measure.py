@@ -1,81 +1,80 @@
-"""Time ways to do one thing in turn, so that whatever else the machine does meets all of them alike."""
+"""One shape for every case: ways to do one thing, timed in turn and round by round, so that what else the machine does meets all alike."""
 
-import json
+import multiprocessing
 import statistics
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 
-ROOT = Path(__file__).resolve().parent.parent
+Way = Callable[[int], object]  # a function of the round's number
 
 
 class NotMeasured(Exception):
-    """What a case needs is not here: a GPU, a data set, executed chapters. Its message says what."""
-
-
-@dataclass(frozen=True)
-class Spread:
-    """A median with the quartiles around it."""
-
-    median: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: list[float]) -> "Spread":
-        """Of at least one value."""
-        low, median, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
-        return cls(median, low, high)
+    """What a case needs is not here, such as executed chapters; the message says what."""
 
 
 @dataclass
-class Row:
-    """One row of the table.
+class Case:
+    """One thing, done in up to three ways: a row of the table.
 
     Attributes:
-        case: Name that the lines go by.
+        name: Name that the lines go by: NAME.ratio, NAME.share, and what `figures` holds.
         what: What is done, in words.
-        unit: Of `tutorials`, `course` and `limit`, such as "tokens/s".
-        ratio: How many times faster the course's way is than the tutorials'; None where they have none.
-        limit: The floor or ceiling in `unit`, and `limit_name` what it is.
-        share: What the course's way makes of the limit, 1 being all.
-        figures: All numbers that a line may name, and others worth keeping.
-        seconds: Of each way, each round.
+        unit: Such as "tokens/s"; in "s", figures are seconds and not rates.
+        amount: Units of work in one call.
+        ours: This course's way.
+        other: The tutorials' way, which does the same.
+        limit: What nobody can pass, called `limit_name`; a call is worth `limit_amount` units, or `amount` if that is not given.
+        rounds: How often each way is timed, after `warmup` rounds that are not.
+        figures: More numbers for lines.
+        seconds: Of each way in each round; given where the ways need not be called any more.
     """
 
-    case: str
+    name: str
     what: str
     unit: str
-    tutorials: Spread | None
-    course: Spread
-    ratio: Spread | None = None
-    limit: float | None = None
+    amount: float = 1
+    ours: Way | None = None
+    other: Way | None = None
+    limit: Way | None = None
     limit_name: str = ""
-    share: float | None = None
+    limit_amount: float | None = None
+    rounds: int = 5
+    warmup: int = 1
     figures: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, list[float]] = field(default_factory=dict)
 
-    def __post_init__(self):
-        self.figures = {f"{self.case}.{name}": value for name, value in self.figures.items()}
-        if self.ratio:
-            self.figures[f"{self.case}.ratio"] = self.ratio.median
+    def measure(self) -> "Case":
+        """Time the ways, take ratios round by round, and return the case."""
+        if not self.seconds:
+            ways = {name: way for name in ("ours", "other", "limit") if (way := getattr(self, name))}
+            self.seconds = side_by_side(ways, self.rounds, self.warmup)
+        for name, key, worth in (("ratio", "other", 1), ("share", "limit", self.amount / (self.limit_amount or self.amount))):
+            if key in self.seconds:
+                self.figures[name] = worth * quartiles(self.times_faster(key))[1]
+        return self
+
+    def times_faster(self, other: str) -> list[float]:
+        """Return how many times faster ours is than another way, round by round."""
+        return [theirs / ours for theirs, ours in zip(self.seconds[other], self.seconds["ours"], strict=True)]
+
+    def rates(self, way: str) -> list[float]:
+        """Return the units of each round by which the table knows a way."""
+        amount = (self.limit_amount if way == "limit" else None) or self.amount
+        return [s if self.unit == "s" else amount / s for s in self.seconds.get(way, [])]
 
 
-def side_by_side(ways: dict[str, Callable[[int], object]], rounds: int, warmup: int = 1) -> dict[str, list[float]]:
-    """Seconds that each way takes in each round; every second round goes through the ways backwards.
+def quartiles(values: list[float]) -> list[float]:
+    """Return the lower quartile, the median and the upper quartile."""
+    return statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
 
-    Args:
-        ways: Name to a function of the round's number. Those of one round do the same work.
-        rounds: How often each is timed.
-        warmup: Rounds that go before, untimed.
-    """
-    seconds = {name: [] for name in ways}
+
+def side_by_side(ways: dict[str, Way], rounds: int, warmup: int = 1) -> dict[str, list[float]]:
+    """Return the seconds that each way takes in each round; every second round goes through the ways backwards."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
     for i in range(-warmup, rounds):
         for name in list(ways)[:: -1 if i % 2 else 1]:
             began = time.perf_counter()
@@ -87,61 +86,34 @@ def side_by_side(ways: dict[str, Callable[[int], object]], rounds: int, warmup: 
     return seconds
 
 
-def times_faster(slow: list[float], fast: list[float]) -> Spread:
-    """Ratio of each round's two times."""
-    return Spread.of([a / b for a, b in zip(slow, fast)])
+class Elsewhere:
+    """A way in a process of its own: the course's loop changes how this one keeps memory, by which the tutorials' would gain too.
 
-
-def rate(amount: float | list[float], seconds: list[float]) -> Spread:
-    """Amount per second in each round; a list gives each round's own amount."""
-    amounts = amount if isinstance(amount, list) else [amount] * len(seconds)
-    return Spread.of([a / s for a, s in zip(amounts, seconds)])
-
-
-def in_fresh_process(function: str, *arguments) -> dict:
-    """What ``function``, written "module:name", returns for plain arguments, called in a Python of its own."""
-    module, name = function.split(":")
-    code = f"import json, sys, {module} as m; print('\\n' + json.dumps(m.{name}(*json.loads(sys.argv[1]))))"
-    done = subprocess.run([sys.executable, "-c", code, json.dumps(arguments)], cwd=ROOT, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{function}{arguments} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-class PeakMemory:
-    """The most bytes that this process held at once inside a ``with``, looked at 100 times a second.
-
-    On Linux without pages of mapped files: the system drops those when it needs the room. Elsewhere all that it ever held.
+    Args:
+        make: A function of a module, called there with the arguments; returns the way.
     """
 
-    def __enter__(self):
-        self.bytes, self.over = 0, threading.Event()
-        self.watch = threading.Thread(target=self._look)
-        self.watch.start()
-        return self
+    def __init__(self, make: Callable[..., Way], *arguments):
+        self.pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _make, (make, arguments))
+        self.pool.submit(len, "").result()  # it has started
 
-    def __exit__(self, *_):
-        self.over.set()
-        self.watch.join()
-
-    def _look(self) -> None:
-        while True:
-            self.bytes = max(self.bytes, self._held())
-            if self.over.wait(0.01):
-                return
-
-    @staticmethod
-    def _held() -> int:
-        status = Path("/proc/self/status")
-        if status.exists():
-            return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith("RssAnon"))
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    def __call__(self, i: int) -> None:
+        self.pool.submit(_call, i).result()
 
 
-class Products:
-    """Matrix products of several shapes, a way for `side_by_side`; the best of them is a training step's ceiling.
+made: list[Way] = []  # in that process: the way
+
+
+def _make(make: Callable[..., Way], arguments: tuple) -> None:
+    made.append(make(*arguments))
+
+
+def _call(i: int) -> None:
+    made[0](i)
+
+
+def best_products(dtype: torch.dtype, device: str, rows: int, hidden: int) -> tuple[Way, float, str]:
+    """Return a way that multiplies matrices of the shape that is fastest of a few, its FLOPs, and the shape in words.
 
     Args:
         dtype: Number format.
@@ -149,22 +121,11 @@ class Products:
         rows: Tokens of a step.
         hidden: Width of the model.
     """
-
-    def __init__(self, dtype: torch.dtype, device: str, rows: int, hidden: int):
-        edge = 8192 if device == "cuda" else 1024
-        self.shapes = [(rows, hidden, 4 * hidden), (rows, 4 * hidden, hidden), (edge, edge, edge)]
-        self.pairs = [tuple(torch.randn(size, dtype=dtype, device=device) for size in ((m, k), (k, n))) for m, k, n in self.shapes]
-        self.rates: dict[str, list[float]] = {}
-
-    def __call__(self, _) -> None:
-        for (m, k, n), (a, b) in zip(self.shapes, self.pairs):
-            for _ in range(5):
-                began = time.perf_counter()
-                a @ b
-                if a.is_cuda:
-                    torch.cuda.synchronize()
-                self.rates.setdefault(f"{m} x {k} x {n}", []).append(2 * m * k * n / (time.perf_counter() - began))
-
-    def best(self) -> tuple[float, str]:
-        """FLOP/s, the median of the shape that has the highest, and that shape."""
-        return max((Spread.of(rates).median, shape) for shape, rates in self.rates.items())
+    edge, ways, flops = 8192 if device == "cuda" else 1024, {}, {}
+    for m, k, n in ((rows, hidden, 4 * hidden), (rows, 4 * hidden, hidden), (edge, edge, edge)):
+        a, b = (torch.randn(shape, dtype=dtype, device=device) for shape in ((m, k), (k, n)))
+        name = f"{str(dtype)[6:]} products of {m} x {k} x {n}"
+        ways[name], flops[name] = lambda i, a=a, b=b: [a @ b for _ in range(5)], 5 * 2 * m * k * n
+    seconds = side_by_side(ways, rounds=5)
+    best = max(ways, key=lambda name: flops[name] / quartiles(seconds[name])[1])
+    return ways[best], flops[best], best

@@ -3,7 +3,6 @@
 import math
 import statistics
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,15 +58,14 @@ def plan(
     accumulation: int = 1,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
-    optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.AdamW,
     limit: float | None = None,
 ) -> Plan:
-    """Return an estimate of the memory and the time of a training, from up to four steps (no new one after 10 s) on a copy.
+    """Return an estimate of the memory and the time of a training by AdamW, from up to four steps (no new one after 10 s) on a copy.
 
     The model with its gradients and modes stays as it is, and so does the random state.
 
     Args:
-        model, accumulation, device, dtype, optimizer: As for `memory.estimate`.
+        model, accumulation, device, dtype: As for `memory.estimate`.
         batch: A batch as the DataLoader gives it, labels included; ``input_ids`` is (batch, sequence).
         steps: Updates by the optimiser in the whole training.
         length: Tokens in the longest row to come, for the memory; those of this batch if not given.
@@ -80,7 +78,7 @@ def plan(
     rows, width = batch["input_ids"].shape
     labels = batch["labels"]
     share = (labels != IGNORE_INDEX).float().mean().item() if labels.shape == (rows, width) else 1.0
-    options = dict(length=length or width, labelled=share, device=chosen, dtype=dtype, optimizer=optimizer)
+    options = dict(length=length or width, labelled=share, device=chosen, dtype=dtype)
     need = memory.estimate(model, rows, accumulation=accumulation, **options)
     if limit is None:
         limit = available_memory(chosen)
@@ -88,11 +86,11 @@ def plan(
             limit += need.weights  # already taken, and no longer free
     if need.peak > limit:
         raise MemoryError(_what_fits(model, rows, accumulation, limit, need, options))
-    total = steps * _seconds(model, batch, accumulation, chosen, dtype, optimizer)
+    total = steps * _seconds(model, batch, accumulation, chosen, dtype)
     return Plan(steps, total, need, limit, _how_to_hurry(model, total, chosen, dtype) if total > HOUR else "")
 
 
-def _seconds(model, batch, accumulation, device, dtype, optimizer) -> float:
+def _seconds(model, batch, accumulation, device, dtype) -> float:
     """Return the seconds of one step: the median of a few on a copy, after one that warms up."""
     seconds: list[float] = []
     on_gpu = device.type != "cpu"
@@ -100,7 +98,7 @@ def _seconds(model, batch, accumulation, device, dtype, optimizer) -> float:
     index = torch.accelerator.current_device_index() if on_gpu and device.index is None else device.index
     with torch.random.fork_rng([index] if on_gpu else [], device_type=device.type):
         model = memory.training_copy(model, lambda tensor: tensor.to(device, copy=True))
-        update = optimizer([p for p in model.parameters() if p.requires_grad])
+        update = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
         while len(seconds) < 4 and sum(seconds) < 10:
             start = time.perf_counter()
             for _ in range(accumulation):

@@ -1,13 +1,13 @@
 """Text to chunks of equal length, for masked language modelling."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from helpers.i18n import say
+from helpers import validation
 
 NO_WORD = -1  # word id of special tokens; Transformers says None, which no array of integers holds
 AT_ONCE = 250  # texts that the tokenizer takes while Python makes arrays of those before
@@ -24,13 +24,13 @@ def tokenizing(tokenizer: Any, text_column: str = "text") -> Callable[[dict], di
         text_column: Name of the column with the texts.
 
     Raises:
-        ValueError: The tokenizer cannot tell which tokens make a word, or a row's text is no string.
+        ValueError: The tokenizer cannot tell which tokens make a word.
     """
-    _check_tokenizer(tokenizer)
+    validation.word_ids(tokenizer)
     special = set(tokenizer.all_special_ids)
 
     def tokenize(batch: dict) -> dict:
-        encoded = tokenizer(_texts(batch, text_column), return_token_type_ids=False, verbose=False)  # longer than the model takes is fine
+        encoded = tokenizer(batch[text_column], return_token_type_ids=False, verbose=False)  # longer than the model takes is fine
         words = [
             [NO_WORD if word is None or token in special else word for token, word in zip(encoding.ids, encoding.word_ids)]
             for encoding in encoded.encodings
@@ -76,10 +76,10 @@ def text_to_chunks(tokenizer: Any, chunk_size: int, text_column: str = "text") -
     Raises:
         ValueError: As `tokenizing`.
     """
-    _check_tokenizer(tokenizer)
+    validation.word_ids(tokenizer)
 
     def to_chunks(batch: dict) -> dict[str, np.ndarray]:
-        texts, ids, words = _texts(batch, text_column), [], []
+        texts, ids, words = batch[text_column], [], []
         rust = tokenizer.backend_tokenizer  # itself: `tokenizer(texts)` would write all ids as Python lists first
         rust.no_truncation()  # which an earlier call of the tokenizer may have left on, as padding
         rust.no_padding()
@@ -96,31 +96,20 @@ def text_to_chunks(tokenizer: Any, chunk_size: int, text_column: str = "text") -
     return to_chunks
 
 
+def rows_as_arrays(chunks: Any, rows: Sequence[int]) -> dict[str, np.ndarray]:
+    """Read some chunks as arrays, without an object for each row, as the formats of `datasets` make it.
+
+    Args:
+        chunks: A `datasets.Dataset` of chunks that are all of one length, ``with_format("arrow")``.
+        rows: Their numbers.
+
+    Returns:
+        The columns, each ``(rows, chunk_size)``, of 64-bit integers.
+    """
+    table = chunks[rows]
+    columns = zip(table.column_names, table.columns, strict=True)
+    return {name: column.combine_chunks().flatten().to_numpy().astype(np.int64).reshape(len(rows), -1) for name, column in columns}
+
+
 def _flat(rows: Iterable[Iterable[int]]) -> np.ndarray:
     return np.fromiter(chain.from_iterable(rows), np.int32)
-
-
-def _check_tokenizer(tokenizer: Any) -> None:
-    if not tokenizer.is_fast:
-        raise ValueError(
-            say(
-                "{tokenizer} gives no word ids, which whole-word masking needs; take a checkpoint whose folder has a tokenizer.json.",
-                tokenizer=type(tokenizer).__name__,
-            )
-        )
-
-
-def _texts(batch: dict, text_column: str) -> list[str]:
-    """Return the texts of a batch, or name the first row that has none."""
-    wrong = next((i for i, text in enumerate(batch[text_column]) if not isinstance(text, str)), None)
-    if wrong is not None:
-        raise ValueError(
-            say(
-                "Row {row} of this batch has {value!r} in the column {column!r} where a text belongs; "
-                "drop such rows first: dataset.filter(lambda row: isinstance(row[{column!r}], str)).",
-                row=wrong,
-                value=batch[text_column][wrong],
-                column=text_column,
-            )
-        )
-    return batch[text_column]

@@ -4,7 +4,7 @@ import html
 
 
 class Markup(str):
-    """HTML that is finished: it may stand in other HTML as it is, and a notebook shows it."""
+    """HTML that is finished: other HTML takes it as it is, and a notebook shows it."""
 
     def _repr_html_(self) -> str:
         return self
@@ -13,10 +13,7 @@ class Markup(str):
 def tag(name: str, *children: str, **attributes: str) -> Markup:
     """Return an HTML element; children that are no `Markup` are escaped, and so are attributes.
 
-    Args:
-        name: Such as ``"td"``.
-        *children: Texts and elements, in order.
-        **attributes: ``aria_label="…"`` becomes ``aria-label="…"``; None leaves an attribute out.
+    An attribute ``aria_label="…"`` becomes ``aria-label="…"``; None leaves it out.
     """
     written = "".join(f' {key.replace("_", "-")}="{html.escape(str(value))}"' for key, value in attributes.items() if value is not None)
     return Markup(f"<{name}{written}>{join(*children)}</{name}>")

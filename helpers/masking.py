@@ -10,14 +10,17 @@ import torch
 from torch import Tensor
 from transformers import DataCollatorForLanguageModeling
 
+from helpers import validation
 from helpers.chunking import NO_WORD
-from helpers.i18n import say
+from helpers.validation import require
 
 IGNORE_INDEX = -100  # the label that cross-entropy leaves out
 LONGEST_WORD = 20  # tokens; more than that is text without spaces, whose tokens are then masked one by one
 
 
-def pick_words(word_ids: Tensor, probability: float, generator: torch.Generator | None = None) -> Tensor:
+def pick_words(
+    word_ids: Tensor, probability: float, generator: torch.Generator | None = None, seeds: Sequence[int] | None = None
+) -> Tensor:
     """Pick words at random; all tokens of a picked word are picked.
 
     A word is a run of equal word ids, so that a word cut by a chunk's edge counts as one in each chunk. In a run of more than
@@ -28,6 +31,7 @@ def pick_words(word_ids: Tensor, probability: float, generator: torch.Generator 
         word_ids: ``(batch, sequence)``, `NO_WORD` (-1) at special tokens and padding.
         probability: Chance of each word.
         generator: Source of the random numbers; PyTorch's global one by default.
+        seeds: One for each row, so that a row's mask does not depend on its company; in place of a generator.
 
     Returns:
         Booleans, ``(batch, sequence)``.
@@ -35,8 +39,13 @@ def pick_words(word_ids: Tensor, probability: float, generator: torch.Generator 
     word = _number(_starts(word_ids))
     if torch.bincount(word).max() > LONGEST_WORD:
         word = _number(_starts(word_ids) | in_long_words(word_ids))
-    picked = torch.rand(int(word[-1]) + 1, generator=generator, device=word_ids.device) < probability
-    return picked[word].view_as(word_ids) & (word_ids != NO_WORD)
+    if seeds is None:
+        draws = torch.rand(int(word[-1]) + 1, generator=generator, device=word_ids.device)
+    else:
+        last = word.view_as(word_ids)[:, -1]
+        words, seeded = last.diff(prepend=last.new_tensor([-1])).tolist(), torch.Generator()
+        draws = torch.cat([torch.rand(n, generator=seeded.manual_seed(seed)) for n, seed in zip(words, seeds, strict=True)])
+    return (draws < probability)[word].view_as(word_ids) & (word_ids != NO_WORD)
 
 
 def in_long_words(word_ids: Tensor) -> Tensor:
@@ -80,22 +89,16 @@ class WholeWordCollator:
     generator: torch.Generator | None = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if self.tokenizer.mask_token is None:
-            name = type(self.tokenizer).__name__
-            raise ValueError(say("{tokenizer} has no mask token: take the checkpoint of a masked language model.", tokenizer=name))
-        if not 0 <= self.probability <= 1:
-            raise ValueError(say("probability is a share between 0 and 1, not {value}.", value=self.probability))
+        validation.mask_token(self.tokenizer)
+        require(0 <= self.probability <= 1, "probability is a share between 0 and 1, not {value}.", value=self.probability)
         if self.seed is not None:
             self.generator = torch.Generator().manual_seed(self.seed)
 
     def __call__(self, rows: list[dict]) -> dict[str, Tensor]:
-        if "word_ids" not in rows[0]:
-            raise ValueError(
-                say(
-                    "The rows have no word_ids: tokenize with helpers.chunking.tokenizing "
-                    "and, in a Trainer, set remove_unused_columns=False."
-                )
-            )
+        require(
+            "word_ids" in rows[0],
+            "The rows have no word_ids: tokenize with helpers.chunking.tokenizing and, in a Trainer, set remove_unused_columns=False.",
+        )
         input_ids = _padded([row["input_ids"] for row in rows], self.tokenizer.pad_token_id)
         word_ids = _padded([row["word_ids"] for row in rows], NO_WORD)
         lengths = torch.tensor([len(row["input_ids"]) for row in rows])
@@ -103,9 +106,9 @@ class WholeWordCollator:
         masked, labels = self.mask(input_ids, word_ids)
         return {"input_ids": masked, "attention_mask": attention_mask, "labels": labels}
 
-    def mask(self, input_ids: Tensor, word_ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the ids with words masked, and the labels; all ``(batch, sequence)``."""
-        picked = pick_words(word_ids, self.probability, self.generator)
+    def mask(self, input_ids: Tensor, word_ids: Tensor, seeds: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+        """Return the ids with words masked, and the labels; all ``(batch, sequence)``. `seeds`, one a row, as for `pick_words`."""
+        picked = pick_words(word_ids, self.probability, self.generator, seeds)
         return input_ids.masked_fill(picked, self.tokenizer.mask_token_id), input_ids.masked_fill(~picked, IGNORE_INDEX)
 
 
@@ -138,8 +141,8 @@ def freeze_masks(chunks: Any, collator: Any, batch_size: int = 256) -> Any:
     Raises:
         ValueError: The collator has no seed, so that its masks could not be had again.
     """
-    if getattr(collator, "seed", None) is None:
-        raise ValueError(say("Frozen masks need a seed: {collator}(…, seed=42).", collator=type(collator).__name__))
+    seeded = getattr(collator, "seed", None) is not None
+    require(seeded, "Frozen masks need a seed: {collator}(…, seed=42).", collator=type(collator).__name__)
     frozen = copy.copy(collator)
     # As long as it has a seed, the library's collator may make another generator in each process, and in some cannot
     frozen.seed, frozen.generator = None, torch.Generator().manual_seed(collator.seed)

@@ -1,6 +1,8 @@
 """Bytes of a training step: estimated from shapes before it runs, and measured as it runs."""
 
 import copy
+import ctypes
+import sys
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -13,6 +15,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from helpers.precision import best_dtype, default_device
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,8 @@ def estimate(
     accumulation: int = 1,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
-    optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.AdamW,
 ) -> Memory:
-    """Return an estimate of the tensor bytes of a training step, which runs on a copy of the model with shapes and no data.
+    """Return an estimate of the tensor bytes of a training step by AdamW, which runs on a copy of the model with shapes and no data.
 
     PyTorch's fake tensors (https://docs.pytorch.org/docs/stable/torch.compiler_fake_tensor.html) go through the
     model's own operations, so attention, autocast, checkpointing and heads count as they are on the device.
@@ -63,12 +66,11 @@ def estimate(
         accumulation: Forward passes for one update; from two on, gradients are alive throughout.
         device: What the training runs on, which this machine must have; `default_device` if not given.
         dtype: For autocast; `best_dtype` of the device if not given. float32: no autocast.
-        optimizer: Called with the parameters.
     """
     device = torch.device(device or default_device())
     with FakeTensorMode(allow_non_fake_inputs=True):
         model = training_copy(model, lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device=device))
-        update = optimizer([p for p in model.parameters() if p.requires_grad])
+        update = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
         for parameter in update.param_groups[0]["params"]:
             parameter.grad = torch.empty_like(parameter)
         update.step()  # the first one makes the optimiser's state
@@ -108,6 +110,18 @@ def measured_peak(step: Callable[[], object], model: nn.Module, optimizer: torch
     with LiveBytes(_storages(model, optimizer)) as count:
         step()
     return count.peak
+
+
+def keep_freed_memory() -> None:
+    """Make glibc keep freed memory for the next tensors; elsewhere do nothing.
+
+    It gives large blocks back to the system when they are freed. Each step of a training then gets the same pages anew, and the
+    system zeroes them one by one: 18,000 page faults in a step of the bundled model (bench/README.md).
+    See https://man7.org/linux/man-pages/man3/mallopt.3.html
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, -1)
 
 
 def size(n: float) -> str:

@@ -40,7 +40,7 @@ def is_folder(name: str) -> bool:
 
 
 def shorten(text: str) -> str:
-    """Return a text in which folders of the repository stand without the path that leads to it."""
+    """Return a text with folders of the repository written relative to its root."""
     return text.replace(f"{ROOT}/", "").replace(f"{ROOT}\\", "")
 
 

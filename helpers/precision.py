@@ -19,7 +19,7 @@ def best_dtype(device: torch.device | str | None = None) -> torch.dtype:
     Args:
         device: What the model runs on; `default_device` if not given.
     """
-    chosen: torch.device = default_device() if device is None else torch.device(device)
+    chosen: torch.device = torch.device(device or default_device())
     if chosen.type == "cuda":
         return torch.bfloat16 if torch.cuda.get_device_capability(chosen) >= (8, 0) else torch.float16
     if chosen.type == "cpu" and cpu_multiplies_bf16():
@@ -44,6 +44,5 @@ def training_flags(device: torch.device | str | None = None) -> dict[str, bool]:
 
     Trainer takes bf16 on a CPU only where it is told that the CPU is wanted.
     """
-    chosen: torch.device = default_device() if device is None else torch.device(device)
-    dtype = best_dtype(chosen)
-    return {"bf16": dtype == torch.bfloat16, "fp16": dtype == torch.float16, "use_cpu": chosen.type == "cpu"}
+    dtype, use_cpu = best_dtype(device), torch.device(device or default_device()).type == "cpu"
+    return {"bf16": dtype == torch.bfloat16, "fp16": dtype == torch.float16, "use_cpu": use_cpu}

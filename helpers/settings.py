@@ -10,6 +10,7 @@ from helpers.i18n import say, translated
 from helpers.markup import Markup, join, tag
 from helpers.paths import ROOT, locate, shorten
 from helpers.precision import default_device
+from helpers.validation import require
 
 PROFILES = ("lab", "hub")
 ROWS = tomllib.loads(Path(__file__).with_name("profiles.toml").read_text(encoding="utf-8"))  # chapter: rows both, lab and hub
@@ -80,27 +81,25 @@ def resolve(chapter: str, profile: str = "lab", **parameters: Any) -> Settings:
         ValueError: Unknown profile or parameter, or a value that makes no sense.
         FileNotFoundError: A folder that does not exist.
     """
-    if profile not in PROFILES:
-        raise ValueError(say("Unknown profile {profile!r}: choose one of {known}.", profile=profile, known=", ".join(map(repr, PROFILES))))
-    if chapter[:2] not in ROWS:
-        raise ValueError(say("Unknown chapter {chapter!r}: there are settings for {known}.", chapter=chapter, known=", ".join(ROWS)))
+    known = ", ".join(map(repr, PROFILES))
+    require(profile in PROFILES, "Unknown profile {profile!r}: choose one of {known}.", profile=profile, known=known)
+    known = ", ".join(ROWS)
+    require(chapter[:2] in ROWS, "Unknown chapter {chapter!r}: there are settings for {known}.", chapter=chapter, known=known)
     row = profile_row(chapter, profile) | {"output_dir": f"build/output/{chapter}"}
     given = {name: value for name, value in parameters.items() if value is not None and name != "language"}
     for name in ("checkpoint", "dataset", "text_column", "output_dir"):
         if name in given:
             given[name] = str(given[name])  # papermill makes a number of a folder named 2024
-            if not given[name].strip():
-                raise ValueError(say("{name} is empty: leave it out, or give a value.", name=name))
+            require(given[name].strip(), "{name} is empty: leave it out, or give a value.", name=name)
     if "dataset" in given:
         given["dataset"] = (given["dataset"],)
     if isinstance(given.get("max_train_samples"), int) and "max_eval_samples" not in row:
         given.setdefault("max_eval_samples", max(1, given["max_train_samples"] // 10))  # a small run is small on both sides
     if config := given.pop("dataset_config", None):
         given["dataset"] = (given.get("dataset", row["dataset"])[0], config)
-    if unknown := sorted(given.keys() - {f.name for f in fields(Settings)}):
-        raise ValueError(
-            say("Unknown parameter {name!r}: the parameters cell of {chapter} lists those there are.", name=unknown[0], chapter=chapter)
-        )
+    names = {field.name for field in fields(Settings)}
+    for name in given:
+        require(name in names, "Unknown parameter {name!r}: the parameters cell of {chapter} lists all.", name=name, chapter=chapter)
     settings = Settings(chapter=chapter, profile=profile, **row | given)
     _check_values(settings)
     return replace(
@@ -140,14 +139,13 @@ def hub_calls(chapter: str) -> list[str]:
 
 def _check_values(settings: Settings) -> None:
     for name in (*COUNTS, "num_train_epochs", "learning_rate"):
-        value = getattr(settings, name)
-        kind = int if name in COUNTS else int | float
-        if value is not None and (isinstance(value, bool) or not isinstance(value, kind) or not 0 < value < math.inf):
-            if kind is int:
-                raise ValueError(say("{name} must be a whole number above 0, not {value!r}.", name=name, value=value))
-            raise ValueError(say("{name} must be a number above 0, not {value!r}.", name=name, value=value))
-    seed = settings.seed
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < MAX_SEED:
-        raise ValueError(say("seed must be a whole number from 0 to 4294967295, not {value!r}.", value=seed))
-    if not isinstance(settings.push_to_hub, bool):
-        raise ValueError(say("push_to_hub must be True or False, not {value!r}.", value=settings.push_to_hub))
+        value, whole = getattr(settings, name), name in COUNTS
+        fits = value is None or ((type(value) is int or (isinstance(value, float) and not whole)) and 0 < value < math.inf)
+        kind = say("a whole number") if whole else say("a number")
+        require(fits, "{name} must be {kind} above 0, not {value!r}.", name=name, kind=kind, value=value)
+    fits = 0 <= settings.weight_decay < math.inf
+    require(fits, "weight_decay must be a number of 0 or above, not {value!r}.", value=settings.weight_decay)
+    fits = type(settings.seed) is int and 0 <= settings.seed < MAX_SEED  # not True or False, which are numbers too
+    require(fits, "seed must be a whole number from 0 to 4294967295, not {value!r}.", value=settings.seed)
+    fits = isinstance(settings.push_to_hub, bool)
+    require(fits, "push_to_hub must be True or False, not {value!r}.", value=settings.push_to_hub)

@@ -65,12 +65,7 @@ def main() -> int:
         command += [word for name, value in options.items() for word in ("-D", f"{name}={value}")]
         builds.append(subprocess.Popen([*command, folder, out]))
     failed = [build for build in builds if build.wait()]
-    for rest in [
-        *OUT.rglob("jupyter_execute"),
-        *OUT.rglob("_sources"),
-        *OUT.rglob("*.map"),
-        *OUT.rglob(".buildinfo"),
-    ]:  # of no use to a page
+    for rest in [path for pattern in OF_NO_USE for path in OUT.rglob(pattern)]:
         shutil.rmtree(rest) if rest.is_dir() else rest.unlink()
     pages = sorted(path.relative_to(OUT).as_posix() for path in OUT.rglob("*.html") if path.stem not in ("search", "genindex"))
     addresses = "".join(f"<url><loc>{ADDRESS}{path.removesuffix('index.html')}</loc></url>\n" for path in pages)

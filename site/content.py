@@ -37,8 +37,8 @@ PAGES = {  # of each edition: a file of the repository to its page
     "zh": {"README.zh-CN.md": "readme"} | {f"notebooks/zh/{name}.ipynb": name for name in BOOKS},
 }
 FOLDED = {
-    "en": {"exercise": "Exercise: solve it in the notebook", "colab": "Setup, for Colab alone"},
-    "zh": {"exercise": "练习：请在笔记本中完成", "colab": "仅供 Colab 使用的准备步骤"},
+    "en": {"exercise": "Exercise: solve it in the notebook", "setup": "Imports, parameters and settings"},
+    "zh": {"exercise": "练习：请在笔记本中完成", "setup": "导入、参数与设置"},
 }
 WORDS = tomllib.loads((SITE / "words.toml").read_text(encoding="utf-8"))
 EXERCISE = re.compile(r"^ex\.(\w+)\.check\(\1\)\s*\Z", re.M)
@@ -113,7 +113,17 @@ def fold(cell, summary: str) -> None:
     cell.metadata.setdefault("mystnb", {}).update(code_prompt_show=summary, code_prompt_hide=summary)
 
 
-def stand(cell, view: dict, files: dict) -> None:
+def fold_setup(notebook, summary: str) -> None:
+    """Makes one folded cell of a chapter's set-up cells, which are tagged `hide-input`."""
+    first, *others = [cell for cell in notebook.cells if "hide-input" in cell.metadata.get("tags", [])]
+    first.source = "\n\n".join(cell.source for cell in (first, *others))
+    first.outputs = [output for cell in (first, *others) for output in cell.outputs]
+    first.metadata.tags = []
+    fold(first, summary)
+    notebook.cells = [cell for cell in notebook.cells if cell not in others]
+
+
+def add_view(cell, view: dict, files: dict) -> None:
     """Puts a view that answers in the page around its static picture, or below a cell that has none."""
     models = [["before", view["base"]]] if view["kind"] == "guesses" else []
     if view.get("adapted") in files:
@@ -128,7 +138,7 @@ def stand(cell, view: dict, files: dict) -> None:
 
 
 def book(source: str, language: str, files: dict) -> str:
-    """A notebook as the site shows it: alt texts with their pictures, exercises and Colab's setup folded, views that answer."""
+    """A notebook as the site shows it: alt texts with their pictures, exercises and set-up folded, views that answer."""
     notebook = nbformat.read(ROOT / source, as_version=4)
     views = CHAPTERS[Path(source).stem]["view"] if files else []
     prose, targets = anchored({f"cell-{cell.id}": cell.source for cell in notebook.cells if cell.cell_type == "markdown"})
@@ -140,14 +150,13 @@ def book(source: str, language: str, files: dict) -> str:
         for output in cell.outputs:
             output.get("data", {}).pop("application/json", None)  # recorded figures, which stand in the table beside
         for view in [view for view in views if re.search(view["cell"], cell.source)][:1]:
-            stand(cell, view, files)
+            add_view(cell, view, files)
             views = [other for other in views if other is not view]
         if "alt" in cell.metadata:
             cell.metadata["mystnb"] = {"image": {"alt": cell.metadata["alt"]}}
         if EXERCISE.search(cell.source):
             fold(cell, FOLDED[language]["exercise"])
-        elif '"google.colab" in sys.modules' in cell.source:
-            fold(cell, FOLDED[language]["colab"])
+    fold_setup(notebook, FOLDED[language]["setup"])
     for view in views:
         print(f"{source}: no cell for the view {view['kind']!r}; site/chapters.toml says which", file=sys.stderr)
     return nbformat.writes(notebook)
@@ -156,18 +165,15 @@ def book(source: str, language: str, files: dict) -> str:
 def card(name: str, language: str, pictures: Path) -> str:
     """Return a chapter as the front page shows it: its title, what one learns, and its picture.
 
-    The picture is the table or the quotation that the chapter opens with, or else what one of its cells shows.
+    The picture is what one of its cells shows, or else the table that the chapter opens with.
     """
     notebook = nbformat.read(ROOT / "notebooks" / ("zh" if language == "zh" else "") / f"{name}.ipynb", as_version=4)
     title = re.search(r"^# (.+)$", notebook.cells[0].source, re.M)[1]
-    opening = re.search(r"^(?:\|.*(?:\n|\Z))+|^(?:>.*(?:\n|\Z))+", notebook.cells[0].source, re.M)
+    opening = re.search(r"^(?:\|.*(?:\n|\Z))+", notebook.cells[0].source, re.M)
     shown = opening[0] if opening else ""
-    outputs = [
-        (cell, output.get("data", {}))
-        for cell in notebook.cells
-        if cell.cell_type == "code" and not opening and re.search(CHAPTERS[name]["picture"], cell.source)
-        for output in cell.outputs
-    ]
+    pattern = CHAPTERS[name].get("picture")
+    cells = [cell for cell in notebook.cells if pattern and cell.cell_type == "code" and re.search(pattern, cell.source)]
+    outputs = [(cell, output.get("data", {})) for cell in cells for output in cell.outputs]
     for cell, data in outputs:
         if "image/png" in data:
             (pictures / f"{name}.png").write_bytes(base64.b64decode(data["image/png"]))
@@ -215,6 +221,7 @@ def prepare(language: str, files: dict) -> None:
         api = (SITE / "pages" / "api.md").read_text(encoding="utf-8")
         (folder / "api.md").write_text(api.replace("MODULES", "\n   ".join(MODULES)), encoding="utf-8")
         shutil.copytree(SITE / "extra", folder / "extra", dirs_exist_ok=True)
+        shutil.copy(ROOT / "LICENSE", folder / "extra" / "LICENSE.txt")
 
 
 def terms() -> str:

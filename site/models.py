@@ -99,9 +99,9 @@ def check(name: str, module: torch.nn.Module, graph: bytes, weights: np.ndarray,
 
 
 def train_classifier(settings: Settings, folder: Path) -> None:
-    """Train chapter 01's classifier by its settings, and save it: what to do where `make run` left none."""
+    """Train chapter 01's classifier by its settings, and save it, which the chapter does not do."""
     from datasets import load_dataset
-    from transformers import Trainer, TrainingArguments, set_seed
+    from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 
     set_seed(settings.seed)
     model = AutoModelForSequenceClassification.from_pretrained(settings.checkpoint, num_labels=2, dtype=torch.float32)
@@ -114,6 +114,7 @@ def train_classifier(settings: Settings, folder: Path) -> None:
         save_strategy="no", report_to="none", disable_tqdm=True, use_cpu=True, logging_strategy="no",
     )  # fmt: skip
     trainer = Trainer(model, arguments, train_dataset=rows, processing_class=tokenizer)
+    trainer.remove_callback(PrinterCallback)
     trainer.train()
     trainer.save_model()
 
@@ -139,7 +140,7 @@ def fits(folder: Path, base: Path, kind: str) -> bool:
 
 
 def adapted(key: str) -> Path | None:
-    """Return the folder of an adapted model, or None where its chapter left none; chapter 01's is trained then."""
+    """Return the folder of an adapted model, or None where its chapter left none; chapter 01's is trained here, once."""
     base, chapter = ADAPTED[key]
     kind = {"01": "BertForSequenceClassification", "04": "RobertaForMaskedLM"}.get(key, "BertForMaskedLM")
     folders = [OUTPUT / chapter] + [CLASSIFIER] * (key == "01")
@@ -147,7 +148,7 @@ def adapted(key: str) -> Path | None:
         if fits(folder, LAB / "checkpoints" / base, kind):
             return folder
     if key == "01":
-        print("chapter 01 left no classifier: training it by its settings …", flush=True)
+        print("Training chapter 01's classifier by its settings, this once …", flush=True)
         train_classifier(resolve("01_mrpc_classification"), CLASSIFIER)
         return CLASSIFIER
     print(f"chapter {key} has left no adapted model, so its page shows the bundled one alone: make run CHAPTERS={key}", flush=True)

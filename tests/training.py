@@ -1,9 +1,14 @@
-"""A tiny training for the tests of the loop: model, rows and run."""
+"""A tiny training for the tests of the loop: model, rows and run; and a CPU that has as few number formats as an Apple GPU."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from unittest import mock
 
 import torch
 from datasets import Dataset
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from transformers import BertConfig, BertForMaskedLM
 
 from helpers import masking
@@ -52,3 +57,27 @@ def weights_of(run):
 def assert_same(one, two):
     assert one.keys() == two.keys()
     assert [name for name in one if not torch.equal(one[name], two[name])] == []
+
+
+class OnCpu(torch.Tensor):
+    """What has been brought to the CPU, and all that is computed from it."""
+
+    def __format__(self, spec):
+        return format(self.as_subclass(torch.Tensor), spec)
+
+
+class WithoutFloat64(TorchDispatchMode):
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        tensors = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        if any(tensor.dtype == torch.float64 for tensor in tensors):
+            if not any(isinstance(leaf, OnCpu) for leaf in tree_leaves((args, kwargs))):
+                raise TypeError(f"this device has no float64: {function}")
+        return result
+
+
+@contextmanager
+def without_float64() -> Iterator[None]:
+    """Make float64 an error, as on Apple's GPUs, but in what has been brought to the CPU by `Tensor.cpu`."""
+    with mock.patch.object(torch.Tensor, "cpu", lambda tensor: tensor.as_subclass(OnCpu)), WithoutFloat64():
+        yield

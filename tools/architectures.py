@@ -98,7 +98,7 @@ def tiny_model(model_type: str, tokenizer):
 
 @cache
 def chapter() -> dict:
-    """The names that chapter 04 has defined when its collator stands: its tokenizer, chunks and collator among them."""
+    """The names that chapter 04 has defined once its collator is made: its tokenizer, chunks and collator among them."""
     names, here = {}, os.getcwd()
     os.chdir(CHAPTER.parent)
     try:
@@ -158,5 +158,5 @@ def rows() -> list[dict]:
 
 
 if __name__ == "__main__":
-    found = json.dumps({"transformers": transformers.__version__, "rows": rows()}, indent=1)
-    TABLE.write_text(found + "\n", encoding="utf-8")
+    table = json.dumps({"transformers": transformers.__version__, "rows": rows()}, indent=1)
+    TABLE.write_text(table + "\n", encoding="utf-8")

@@ -33,14 +33,14 @@ UNTRAINED = {  # figure that training moves: what it is without, from the other 
 
 def figures(chapter: Path, profile: str, seeds: int, out: Path) -> dict[str, list[float]]:
     """Every recorded figure of a chapter, one value a seed."""
-    found: dict[str, list[float]] = {}
+    measured: dict[str, list[float]] = {}
     for seed in range(seeds):
         folder = out.resolve() / f"seed-{seed}"
         words = ["--out", str(folder), "--profile", profile, "-p", "seed", str(seed)]
         subprocess.run([sys.executable, "tools/run.py", str(chapter), *words], cwd=ROOT, check=True)
         for name, value in json.loads((folder / f"{chapter.stem}.json").read_text())["figures"].items():
-            found.setdefault(name, []).append(value)
-    return found
+            measured.setdefault(name, []).append(value)
+    return measured
 
 
 def band(values: list[float], untrained: float | None = None) -> list[float]:
@@ -81,8 +81,8 @@ def main() -> int:
     for chapter in sorted((ROOT / "notebooks").glob("*.ipynb")):
         if args.chapters and chapter.stem[:2] not in args.chapters:
             continue
-        found = figures(chapter, args.profile, args.seeds, args.out)
-        for name, values in found.items():
+        measured = figures(chapter, args.profile, args.seeds, args.out)
+        for name, values in measured.items():
             print(f"{chapter.stem} {name}: {statistics.mean(values):.4g} ± {statistics.stdev(values):.2g}, {[round(v, 3) for v in values]}")
             if not args.write:
                 low, high = bands.get(chapter.stem, {}).get(name, (math.inf, -math.inf))
@@ -90,8 +90,8 @@ def main() -> int:
                 outside += len(beyond)
                 print(f"  band {low} to {high}: {'all inside' if not beyond else f'OUTSIDE: {beyond}'}")
         if args.write:
-            means = {name: statistics.mean(values) for name, values in found.items()}
-            own = {name: band(values, UNTRAINED[name](means) if name in UNTRAINED else None) for name, values in found.items()}
+            means = {name: statistics.mean(values) for name, values in measured.items()}
+            own = {name: band(values, UNTRAINED[name](means) if name in UNTRAINED else None) for name, values in measured.items()}
             BANDS.write_text(rewritten(BANDS.read_text(encoding="utf-8"), f"{args.profile}.{chapter.stem}", own), encoding="utf-8")
     return int(outside > 0)
 

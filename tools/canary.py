@@ -32,9 +32,9 @@ def broken(log: str) -> list[str]:
     """One line for each failed cell of nbval or papermill, and each failed test."""
     log = re.sub(r"\x1b\[[\d;]*m", "", log)
     cells = re.findall(r"^FAILED (?:\S*notebooks/)?(\S+\.ipynb)::Cell (\d+)(?: - (.*))?$", log, re.M)
-    found = [f"{Path(name).stem}, {place(name, int(number))}: {why}" for name, number, why in cells]
-    found += [f"{name}, {where}" for name, where in re.findall(r"^(\w+) failed (?:in )?(.*)$", log, re.M)]
-    return list(dict.fromkeys(found + re.findall(r"^(?:FAILED|ERROR) (tests/\S+.*)$", log, re.M)))
+    failures = [f"{Path(name).stem}, {place(name, int(number))}: {why}" for name, number, why in cells]
+    failures += [f"{name}, {where}" for name, where in re.findall(r"^(\w+) failed (?:in )?(.*)$", log, re.M)]
+    return list(dict.fromkeys(failures + re.findall(r"^(?:FAILED|ERROR) (tests/\S+.*)$", log, re.M)))
 
 
 def installed(name: str) -> str:

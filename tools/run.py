@@ -69,7 +69,7 @@ def reason(error: Exception) -> str:
     """What went wrong, what it began with where libraries said it again in other words, and a way out where one is known."""
     told = [f"{type(error).__name__}: {error}"]
     if isinstance(error, PapermillExecutionError):
-        chain = [found[0] for found in TOLD.finditer(COLOUR.sub("", "\n".join(error.traceback))) if found[1] != error.ename]
+        chain = [match[0] for match in TOLD.finditer(COLOUR.sub("", "\n".join(error.traceback))) if match[1] != error.ename]
         told = [f"{error.ename}: {error.evalue}", *(f"It began with {first}" for first in chain[:1])]
     ways = [way for said, way in WAYS_OUT.items() if re.search(said, "\n".join(told))]
     return "\n".join([*told, *ways[:1]])

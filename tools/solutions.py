@@ -19,10 +19,10 @@ from helpers.paths import ROOT
 def solved(path: Path):
     """A notebook whose stubs are replaced by the solutions, and the names of its exercises."""
     notebook, names = nbformat.read(path, as_version=4), []
-    for bound in exercises.chapter(path.stem[:2]):
-        name, check = bound.exercise.name, f"ex.{bound.exercise.name}.check({bound.exercise.name})"
+    for exercise in exercises.chapter(path.stem[:2]):
+        name, check = exercise.name, f"ex.{exercise.name}.check({exercise.name})"
         (cell,) = [cell for cell in notebook.cells if check in cell.source]
-        cell.outputs, cell.source = [], f"{bound.exercise.source()}\n\n\n{check}"
+        cell.outputs, cell.source = [], f"{exercise.source()}\n\n\n{check}"
         names.append(name)
     return notebook, names
 

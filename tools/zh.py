@@ -41,7 +41,7 @@ def carried(english, chinese):
 
     Args:
         english: The notebook to follow.
-        chinese: The edition as it stands. Outputs of code that has not changed are kept.
+        chinese: The edition as it is. Outputs of code that has not changed are kept.
     """
     known = {cell.id: cell for cell in chinese.cells}
     book = nbformat.from_dict(english)
@@ -66,22 +66,22 @@ def drift(english, chinese) -> list[str]:
     if ours != theirs:
         first = next((a or b for a, b in zip(theirs + [""], ours + [""]) if a != b), theirs[-1])
         return [f"{first}: cells are missing, new or in another order"]
-    found = []
+    differences = []
     for source, cell in zip(english.cells, chinese.cells):
         if cell.cell_type != source.cell_type:
-            found.append(f"{cell.id}: is {cell.cell_type}, not {source.cell_type}")
+            differences.append(f"{cell.id}: is {cell.cell_type}, not {source.cell_type}")
         elif cell.cell_type == "code" and cell.source != chinese_code(source.source):
-            found.append(f"{cell.id}: code differs")
+            differences.append(f"{cell.id}: code differs")
         if cell.metadata.get("tags") != source.metadata.get("tags"):
-            found.append(f"{cell.id}: tags differ")
+            differences.append(f"{cell.id}: tags differ")
         text = translatable(source)
         if text is not None and cell.metadata.get("translates") != fingerprint(text):
-            found.append(f"{cell.id}: to be translated anew: {text.strip().splitlines()[0][:70]}")
-    return found
+            differences.append(f"{cell.id}: to be translated anew: {text.strip().splitlines()[0][:70]}")
+    return differences
 
 
 def sections(markdown: str) -> dict[str, str]:
-    """Headings of the second level to the fingerprints of what stands below them."""
+    """Headings of the second level to the fingerprints of the text below them."""
     parts = re.split(r"^(?=## )", markdown, flags=re.M)
     return {part.splitlines()[0].lstrip("# "): fingerprint(part) for part in parts if part.strip()}
 

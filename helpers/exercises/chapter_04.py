@@ -1,17 +1,19 @@
 """The exercises of chapter 04: answers in order, another checkpoint, labels of padding, what bytes cost, several holes."""
 
-import math
 import tempfile
 
 import torch
 from torch.nn import functional as F
-from transformers import BertConfig, PreTrainedModel, RobertaConfig
+from transformers import BertConfig, RobertaConfig
 
-from helpers.exercises.engine import Wrong, exercise, same, shown
-from helpers.exercises.fixtures import PARAGRAPHS, mini_bert, mini_roberta, tiny_model, tiny_tokenizer
+from helpers.exercises.comparison import same, shown
+from helpers.exercises.engine import Chapter, Wrong
+from helpers.exercises.fixtures import PARAGRAPHS, bundled_tokenizers, recorded_calls, strays, tiny_model, tiny_tokenizer
+
+chapter = Chapter()
 
 
-def some_answers(chance):
+def answers_cases(chance):
     texts = chance.sample(["Because of rust.", "It melts.", "Nobody knows!", "By law.", "See above."], 4)
     low, high = chance.randint(-3, 2), chance.randint(5, 40)
     yield from ((texts, [low, high, low, high]), (texts[:2], [high, low]), (texts[:1], [low]), ([], []))
@@ -20,107 +22,86 @@ def some_answers(chance):
     yield [f"Answer {i}." for i in range(40)], [chance.randint(1, 3) for _ in range(40)]  # small lists are sorted stably by any means
 
 
-@exercise("zip texts and scores; sorted(…, key=…, reverse=True) keeps the order of equal ones.", cases=some_answers)
+def answers_mistakes(texts, scores):
+    def joined(pairs, separator=" "):
+        return separator.join(text for text, _ in pairs)
+
+    pairs = list(zip(texts, scores))
+    ascending = sorted(pairs, key=lambda pair: pair[1])
+    descending = sorted(pairs, key=lambda pair: pair[1], reverse=True)
+    reverse = joined(ascending[::-1])
+    by_text = sorted(pairs, key=lambda pair: pair[::-1], reverse=True)
+    return {
+        "The worst comes first: sort the other way round.": joined(ascending),
+        "The best comes first, but answers with equal scores have changed places: reverse=True keeps them, [::-1] does not.": reverse,
+        "Equal scores are ordered by their texts: sort by the score alone, with key=.": joined(by_text),
+        "The order is right; join by a space, not by nothing.": joined(descending, separator=""),
+        "The texts come as they were: the scores play no part.": joined(pairs),
+    }
+
+
+@chapter.exercise(cases=answers_cases, mistakes=answers_mistakes)
 def best_first(texts, scores):
+    """zip texts and scores; sorted(…, key=…, reverse=True) keeps the order of equal ones."""
     ranked = sorted(zip(texts, scores), key=lambda pair: pair[1], reverse=True)
     return " ".join(text for text, _ in ranked)
 
 
-@best_first.mistake("The worst comes first: sort the other way round.")
-def _worst_first(texts, scores):
-    return " ".join(text for text, _ in sorted(zip(texts, scores), key=lambda pair: pair[1]))
-
-
-@best_first.mistake("The best comes first, but answers with equal scores have changed places: reverse=True keeps them, [::-1] does not.")
-def _ties_reversed(texts, scores):
-    return " ".join(text for text, _ in sorted(zip(texts, scores), key=lambda pair: pair[1])[::-1])
-
-
-@best_first.mistake("Equal scores are ordered by their texts: sort by the score alone, with key=.")
-def _ties_by_text(texts, scores):
-    return " ".join(text for _, text in sorted(zip(scores, texts), reverse=True))
-
-
-@best_first.mistake("The order is right; join by a space, not by nothing.")
-def _glued(texts, scores):
-    return best_first.solution(texts, scores).replace(". ", ".").replace("! ", "!")
-
-
-@best_first.mistake("The texts come as they were: the scores play no part.")
-def _as_they_are(texts, scores):
-    return " ".join(texts)
-
-
 def judge_train_another(answer, chance):
-    torch.manual_seed(chance.randint(0, 10**6))
     texts = [" ".join(chance.sample(PARAGRAPHS, 4)) for _ in range(2)] + ["A third text."]
-    masked = tokens = 0
-    for tokenizer, kind in ((mini_bert(), BertConfig), (mini_roberta(), RobertaConfig)) * 2:
+    masked = []
+    for tokenizer, kind in list(zip(bundled_tokenizers(), (BertConfig, RobertaConfig))) * 2:
         with tempfile.TemporaryDirectory() as checkpoint:
             tokenizer.save_pretrained(checkpoint)
             model = tiny_model(len(tokenizer), kind)
             model.save_pretrained(checkpoint)
-            counts = judge_one_batch(answer, checkpoint, texts, tokenizer, model)
-        masked, tokens = masked + counts[0], tokens + counts[1]
-    if abs(masked - 0.15 * tokens) > 6 * math.sqrt(0.15 * 0.85 * tokens):
-        raise Wrong("{share:.0%} of the tokens are masked: mlm_probability=0.15.", share=masked / tokens)
+            got, calls = recorded_calls(answer, checkpoint, list(texts))
+        rows = torch.tensor([tokenizer(text, truncation=True, max_length=128)["input_ids"] for text in texts[:2]])
+        masked.append(judge_call(got, calls, model, rows)[:, 1:-1])  # without special tokens
+    masked = torch.cat(masked)
+    if strays(masked, 0.15):
+        raise Wrong("{share:.1%} of the tokens are hidden, and {rate:.1%} should be.", share=float(masked.float().mean()), rate=0.15)
 
 
-def judge_one_batch(answer, checkpoint, texts, tokenizer, model):
-    """Raise `Wrong` unless the answer's loss is that of masked tokens of the two texts; return how many are masked, and of how many."""
-    calls = []
-
-    def remember(module, args, kwargs, output):
-        if isinstance(module, PreTrainedModel) and "logits" in output:
-            inputs = dict(zip(("input_ids", "attention_mask"), args)) | kwargs
-            calls.append((module, inputs["input_ids"].cpu(), inputs.get("labels"), output.logits.detach().cpu()))
-
-    with torch.nn.modules.module.register_module_forward_hook(remember, with_kwargs=True):
-        got = answer(checkpoint, list(texts))
-    if not isinstance(got, tuple | list) or len(got) != 2:
-        raise Wrong("It should return two things, the name of the class and the loss; it returns {got}.", got=shown(got))
-    name, loss = got
-    if name != (kind := type(model).__name__):
+def judge_call(got, calls, model, rows):
+    """Raise `Wrong` unless the answer's loss is that of masked tokens of the rows; return which are masked, ``(2, 128)``."""
+    if not isinstance(got, list | tuple) or len(got) != 2:
+        raise Wrong("It should return two things, and returns {got}.", got=shown(got))
+    (name, loss), kind = got, type(model).__name__
+    if name != kind:
         raise Wrong("For a {kind} the first value is {got}: type(model).__name__ is its name.", kind=kind, got=shown(name))
     if isinstance(loss, torch.Tensor):
-        raise Wrong("The loss is a tensor, with the graph of its step behind it; .item() makes a number of it.")
+        raise Wrong("A loss is a tensor, with the graph of its step behind it; .item() makes a number of it.")
     if len(calls) != 1:
         raise Wrong("One batch makes one call of the model; there were {count}.", count=len(calls))
     used, ids, labels, logits = calls[0]
-    weights, right = used.state_dict(), model.state_dict()
-    if weights.keys() != right.keys() or not all(weights[name].shape == right[name].shape for name in right):
+    got, stored = used.state_dict(), model.state_dict()
+    if {name: tensor.shape for name, tensor in got.items()} != {name: tensor.shape for name, tensor in stored.items()}:
         raise Wrong("That is not the model of `checkpoint`: AutoModelForMaskedLM.from_pretrained(checkpoint).")
-    if not all(torch.allclose(weights[name].cpu().float(), right[name], atol=1e-3) for name in right):
+    if not all(torch.allclose(got[name].cpu().float(), stored[name], atol=1e-3) for name in stored):
         raise Wrong("The model has other weights than those in `checkpoint`: from_pretrained loads them.")
-    rows = [tokenizer(text, truncation=True, max_length=128)["input_ids"] for text in texts[:2]]
-    if ids.shape != (2, 128):
-        raise Wrong(
-            "The model reads {shape} tokens, and should read two rows of 128: the first two texts, truncated.", shape=list(ids.shape)
-        )
-    changed = ids != torch.tensor(rows)
+    if ids.shape != rows.shape:
+        message = "The model reads {shape} tokens, and should read two rows of 128: the first two texts, truncated."
+        raise Wrong(message, shape=list(ids.shape))
+    changed = ids != rows
     if changed.float().mean() > 0.6:
         raise Wrong("The rows hold other tokens than the texts: take the tokenizer of the same checkpoint.")
     if not changed.any():
         raise Wrong("No token is masked: DataCollatorForLanguageModeling masks them.")
-    if labels is None:  # the answer computes the loss itself; one masked token in ten looks unchanged
-        right = F.cross_entropy(logits.float()[changed], torch.tensor(rows)[changed]).item()
-        if not abs(loss - right) < 0.3 * right:
-            raise Wrong("The model's loss is {right:.3f}, and you return {got}.", right=right, got=shown(loss))
-        return int(changed.sum() / 0.9), 252
-    labelled = (labels := labels.cpu()) != -100
-    if (changed & ~labelled).any() or (labels != torch.tensor(rows))[labelled].any():
+    masked = changed if labels is None else labels != -100
+    if labels is not None and ((changed & ~masked).any() or not torch.equal(labels[masked], rows[masked])):
         raise Wrong("Labels should be the texts' own tokens where the collator masks, and -100 elsewhere.")
-    if labelled.float().mean() > 0.9:
+    if masked.float().mean() > 0.9:
         raise Wrong("Every token has a label, so the loss is mostly that of copying: the collator gives labels to masked tokens alone.")
-    right = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten()).item()
-    if not same(loss, right) and abs(loss - right) > 0.02 * right:  # reduced precision, on a GPU
+    right = F.cross_entropy(logits[masked], rows[masked]).item()
+    if not same(loss, right, tolerance=0.3 if labels is None else 0.02):  # one masked token in ten looks unchanged; precision of a GPU
         raise Wrong("The model's loss is {right:.3f}, and you return {got}.", right=right, got=shown(loss))
-    return int(labelled.sum()), 252  # two times 128, but for special tokens
+    return masked
 
 
-@exercise("AutoTokenizer and AutoModelForMaskedLM from `checkpoint`; tokenize with truncation, hand a list of rows to a new collator.",
-          judge=judge_train_another)  # fmt: skip
+@chapter.exercise(judge=judge_train_another)
 def train_another(checkpoint, texts):
+    """AutoTokenizer and AutoModelForMaskedLM from `checkpoint`; tokenize with truncation, hand a list of rows to a new collator."""
     from transformers import AutoModelForMaskedLM, AutoTokenizer, DataCollatorForLanguageModeling
 
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
@@ -130,7 +111,7 @@ def train_another(checkpoint, texts):
     return type(model).__name__, model(**batch).loss.item()
 
 
-def some_ends(chance):
+def causal_cases(chance):
     for shape in ((3, 7), (2, 5), (1, 4)):
         end, attention = chance.randint(1, 4), torch.ones(shape, dtype=torch.long)
         for row in attention[:2]:
@@ -142,6 +123,19 @@ def some_ends(chance):
     yield ids.masked_fill(attention == 0, 3), attention
 
 
+def causal_mistakes(input_ids, attention_mask):
+    padding = attention_mask == 0
+    by_number = input_ids.masked_fill(torch.isin(input_ids, input_ids[padding]), -100)
+    inverted = input_ids.masked_fill(~padding, -100)
+    floats = causal_labels(input_ids, attention_mask).float()
+    message = "You take the padding by its number, and that is the end token's too: the real ends are lost. Look at the attention mask."
+    return {
+        message: (by_number, input_ids),
+        "The other way round: -100 belongs where the attention mask is 0.": (inverted, input_ids),
+        "Labels should be whole numbers, and yours are floats.": (floats, input_ids),
+    }
+
+
 def labels_and_ids(answer, input_ids, attention_mask):
     """Return the labels, and the ids as the answer leaves them."""
     labels = answer(input_ids, attention_mask)
@@ -150,97 +144,68 @@ def labels_and_ids(answer, input_ids, attention_mask):
     return labels, input_ids
 
 
-@exercise("input_ids.masked_fill(where, -100), with `where` a tensor of booleans.", cases=some_ends, run=labels_and_ids,
-          otherwise="Labels should be -100 where the attention mask is 0, and the whole number of the token everywhere else; input_ids stay as they are.")  # fmt: skip
+@chapter.exercise(
+    cases=causal_cases,
+    mistakes=causal_mistakes,
+    run=labels_and_ids,
+    otherwise="Labels should be -100 where the attention mask is 0, and the whole number of the token everywhere else; input_ids stay as they are.",
+)
 def causal_labels(input_ids, attention_mask):
+    """input_ids.masked_fill(where, -100), with `where` a tensor of booleans."""
     return input_ids.masked_fill(attention_mask == 0, -100)
 
 
-@causal_labels.mistake(
-    "You take the padding by its number, and that is the end token's too: the real ends are lost. Look at the attention mask."
-)
-def _by_number(input_ids, attention_mask):
-    return input_ids.masked_fill(torch.isin(input_ids, input_ids[attention_mask == 0]), -100)
-
-
-@causal_labels.mistake("The other way round: -100 belongs where the attention mask is 0.")
-def _inverted(input_ids, attention_mask):
-    return input_ids.masked_fill(attention_mask == 1, -100)
-
-
-@causal_labels.mistake("Labels should be whole numbers, and yours are floats.")
-def _floats(input_ids, attention_mask):
-    return causal_labels.solution(input_ids, attention_mask).float()
-
-
-def some_texts(chance):
+def bytes_cases(chance):
     texts = chance.sample(PARAGRAPHS, 2) + ["Unforgettable!", "Yes.", "Nobody   waited.\n\nAir.", "One 雪 ☃!"]
-    yield from ((tokenizer, [*texts, " ".join(PARAGRAPHS) * 5]) for tokenizer in (mini_bert(), mini_roberta()))  # the last is over 512
-    yield mini_roberta(), ["Yes.", "Air.", "Nobody waited."]  # a space in front would make other tokens of the first words
+    yield from ((tokenizer, [*texts, " ".join(PARAGRAPHS) * 5]) for tokenizer in bundled_tokenizers())  # the last is over 512
+    yield (
+        bundled_tokenizers()[1],
+        ["Yes.", "Air.", "Nobody waited."],
+    )  # a space in front would make other tokens of the first words
 
 
-@exercise(
-    "tokenizer(text, add_special_tokens=False)['input_ids'] has no special tokens; sum over texts first, divide once.", cases=some_texts
-)
+def bytes_mistakes(tokenizer, texts):
+    right = tokens_per_word(tokenizer, texts)
+    words = sum(len(text.split()) for text in texts)
+    ratios = [tokens_per_word(tokenizer, [text]) for text in texts]
+    message = "That is the mean of the texts' ratios, where a text of one word weighs as much as a long one. Add up first, divide once."
+    return {
+        "You count two special tokens in each text: add_special_tokens=False.": right + 2 * len(texts) / words,
+        message: sum(ratios) / len(ratios),
+        "That is words per token, and should be tokens per word.": 1 / right,
+        "That is tokens per text, not per word.": right * words / len(texts),
+    }
+
+
+@chapter.exercise(cases=bytes_cases, mistakes=bytes_mistakes)
 def tokens_per_word(tokenizer, texts):
+    """tokenizer(text, add_special_tokens=False)['input_ids'] has no special tokens; sum over texts first, divide once."""
     tokens = sum(len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts)
     return tokens / sum(len(text.split()) for text in texts)
 
 
-@tokens_per_word.mistake("You count two special tokens in each text: add_special_tokens=False.")
-def _special_too(tokenizer, texts):
-    return sum(len(tokenizer(text)["input_ids"]) for text in texts) / sum(len(text.split()) for text in texts)
-
-
-@tokens_per_word.mistake(
-    "That is the mean of the texts' ratios, where a text of one word weighs as much as a long one. Add up first, divide once."
-)
-def _mean_of_ratios(tokenizer, texts):
-    return sum(tokens_per_word.solution(tokenizer, [text]) for text in texts) / len(texts)
-
-
-@tokens_per_word.mistake("That is words per token, and should be tokens per word.")
-def _inverse(tokenizer, texts):
-    return 1 / tokens_per_word.solution(tokenizer, texts)
-
-
-@tokens_per_word.mistake("That is tokens per text, not per word.")
-def _per_text(tokenizer, texts):
-    return sum(len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts) / len(texts)
-
-
-def some_sentences(chance):
-    torch.manual_seed(chance.randint(0, 10**6))
-    for tokenizer, kind in ((tiny_tokenizer(), BertConfig), (mini_roberta(), RobertaConfig)):
+def holes_cases(chance):
+    for tokenizer, kind in ((tiny_tokenizer(), BertConfig), (bundled_tokenizers()[1], RobertaConfig)):
         model, hole = tiny_model(len(tokenizer), kind), tokenizer.mask_token
         for sentence in (f"The {hole} left the harbour.", f"In the {hole} we saw a {hole} of {hole}.", "Nobody waited.", f"{hole} {hole}"):
             yield model, tokenizer, sentence, chance.randint(2, 5)
 
 
-@exercise("(input_ids[0] == tokenizer.mask_token_id) picks rows of the logits; topk(k).indices.tolist().", cases=some_sentences)
+def holes_mistakes(model, tokenizer, sentence, k):
+    right = fill_all(model, tokenizer, sentence, k)
+    return {
+        "Only the first hole is filled: there may be several.": right[:1],
+        "The ids are right, but the likeliest should come first.": [ids[::-1] for ids in right],
+        "Those are tokens as text; return their ids.": [tokenizer.convert_ids_to_tokens(ids) for ids in right],
+        "All holes' ids stand in one list: a list for each hole, please.": [token for ids in right for token in ids],
+    }
+
+
+@chapter.exercise(cases=holes_cases, mistakes=holes_mistakes)
 def fill_all(model, tokenizer, sentence, k):
+    """(input_ids[0] == tokenizer.mask_token_id) picks rows of the logits; topk(k).indices.tolist()."""
     inputs = tokenizer(sentence, return_tensors="pt").to(model.device)
     with torch.no_grad():
         logits = model(**inputs).logits[0]
     holes = inputs["input_ids"][0] == tokenizer.mask_token_id
     return logits[holes].topk(k).indices.tolist()
-
-
-@fill_all.mistake("Only the first hole is filled: there may be several.")
-def _first_alone(model, tokenizer, sentence, k):
-    return fill_all.solution(model, tokenizer, sentence, k)[:1]
-
-
-@fill_all.mistake("The ids are right, but the likeliest should come first.")
-def _ascending(model, tokenizer, sentence, k):
-    return [ids[::-1] for ids in fill_all.solution(model, tokenizer, sentence, k)]
-
-
-@fill_all.mistake("Those are tokens as text; return their ids.")
-def _as_text(model, tokenizer, sentence, k):
-    return [tokenizer.convert_ids_to_tokens(ids) for ids in fill_all.solution(model, tokenizer, sentence, k)]
-
-
-@fill_all.mistake("All holes' ids stand in one list: a list for each hole, please.")
-def _flat(model, tokenizer, sentence, k):
-    return [token for ids in fill_all.solution(model, tokenizer, sentence, k) for token in ids]

@@ -1,27 +1,29 @@
 """Exercises that answer back: ``ex = exercises.chapter("01")``, then ``ex.pad.check(pad)``, ``ex.pad.hint()``, ``ex.pad.solution()``.
 
-An answer runs on fresh random inputs beside a solution, and their results are compared; where chance makes right results differ,
+An answer runs on fresh random inputs beside the solution, and their results are compared; where chance makes right results differ,
 a judge tests their properties. Typical mistakes are recognised by their results. No check raises, whatever it is given.
 """
 
 import ast
 import importlib
 import inspect
+import json
 import linecache
-import math
 import random
-import textwrap
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
 
 import torch
+from transformers import logging
 
-from helpers.exercises.fixtures import quiet
+from helpers.exercises.comparison import Raised, difference, same, shown
 from helpers.i18n import say, translated
 from helpers.markup import Markup, tag
+from helpers.quiet import quiet
 
-KINDS = {  # of notes: mark, colour, heading
+KINDS = {  # of feedback: mark, colour, heading
     "right": ("✓", "#009e73", "Right."),
     "wrong": ("✗", "#d55e00", "Not yet:"),
     "error": ("!", "#d55e00", "Your code raised:"),
@@ -37,82 +39,128 @@ class Feedback:
 
     Attributes:
         kind: One of `KINDS`.
-        heading: In the learner's language, as is the text.
-        text: A sentence, or the solution's code.
+        text: A sentence in the learner's language, or the solution's code.
     """
 
     kind: str
-    heading: str
-    text: str
+    text: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The mark and the heading of its kind, in the learner's language."""
+        mark, _, heading = KINDS[self.kind]
+        return f"{mark} {translated(heading)}"
 
     def __repr__(self) -> str:
-        return f"{KINDS[self.kind][0]} {self.heading} {self.text}".strip()
+        return f"{self.heading} {self.text}".strip()
 
     def _repr_html_(self) -> Markup:
-        mark, color, _ = KINDS[self.kind]
+        color = KINDS[self.kind][1]
         body = tag("pre", self.text) if self.kind == "solution" else tag("span", self.text, style="white-space:pre-line")
-        heading = tag("b", f"{mark} {self.heading}")
-        return tag("div", heading, " ", body, role="status", style=f"border-left:5px solid {color};padding:2px 10px")
+        return tag("div", tag("b", self.heading), " ", body, role="status", style=f"border-left:5px solid {color};padding:2px 10px")
 
 
 class Wrong(Exception):
-    """Raised for a wrong answer, with a sentence for the learner and the values of its placeholders."""
+    """Raised for a wrong answer; takes a sentence for the learner and the values of its placeholders."""
 
-    def __init__(self, message: str, **values):
-        self.message, self.values = message, values
-
-
-@dataclass(frozen=True)
-class Raised:
-    """The exception that an answer raised; returning one is something else."""
-
-    error: Exception
+    def __init__(self, message: str, **values: object):
+        text = translated(message)
+        super().__init__(text.format(**values) if values else text)
 
 
-def call(answer: Callable, *arguments) -> object:
-    """Return what the answer returns."""
-    return answer(*arguments)
+def call(answer: Callable | object, *arguments: object) -> object:
+    """Return what an answer returns; one that takes no arguments is itself the value."""
+    return answer(*arguments) if arguments else answer
 
 
 @dataclass
 class Exercise:
-    """One exercise, named as the function or the value that the learner writes.
+    """One exercise.
 
     Attributes:
-        name: Of the answer.
-        solution: A function, or the source text of a value.
-        hint: A sentence or two.
+        name: Of the function or value that the learner writes.
+        right_answer: A function whose source is the solution, or a value.
+        hint_text: How to begin, in a sentence or two.
         cases: Makes argument tuples from a source of random numbers.
-        judge: Takes an answer and a source of random numbers and raises `Wrong`; replaces the comparison with the solution.
         run: Takes an answer and a case's arguments and returns what is compared; may raise `Wrong`.
-        otherwise: What to say of a wrong answer that is no typical mistake; by default, the case, the right result and the answer's.
-        mistakes: Typical wrong answers, each with what to say of it.
+        mistakes: Takes a case's arguments and returns the results of typical wrong answers, by what to say of them; those that are
+            right in this case may be left out.
+        otherwise: What to say of any other wrong answer; by default, a case and where its result first differs from the right one.
+        judge: Takes an answer, a source of random numbers and a case's arguments and raises `Wrong`; replaces the comparison.
     """
 
     name: str
-    solution: Callable | str
-    hint: str
+    right_answer: Callable | object
+    hint_text: str
     cases: Callable[[random.Random], Iterable[tuple]] = lambda chance: [()]
-    judge: Callable[[object, random.Random], None] | None = None
     run: Callable = call
+    mistakes: Callable[..., dict[str, object]] = lambda *arguments: {}
     otherwise: str | None = None
-    mistakes: list[tuple[object, str]] = field(default_factory=list)
+    judge: Callable[..., None] | None = None
 
-    def mistake(self, message: str) -> Callable:
-        """Register a typical wrong answer: decorates a function, or is called on a value, ``x.mistake(message)(0)``."""
+    def check(self, answer: object) -> Feedback:
+        """Return whether an answer is right, and if not, as precisely as possible, why."""
+        if is_stub(answer):
+            return Feedback("unanswered", say("ex.{name}.hint() helps, ex.{name}.solution() tells.", name=self.name))
+        if callable(self.right_answer) and not callable(answer):
+            return Feedback("wrong", say("{name} should be a function, and is {got}.", name=self.name, got=shown(answer)))
+        try:
+            with quiet(logging), torch.random.fork_rng(devices=[]):  # PyTorch's random numbers go on as if nothing had been checked
+                self.verify(answer)
+        except Wrong as wrong:
+            return Feedback("wrong", str(wrong))
+        except Exception as error:  # the answer's, or a judge's that cannot read the result
+            what = f"{type(error).__name__}: {error}"
+            if line := line_that_raised(error, answer):
+                return Feedback("error", say("{what}\nin line {number}: {line}", what=what, **line))
+            return Feedback("wrong", say("{name} does not return what the task asks for ({what}).", name=self.name, what=what))
+        return Feedback("right")
 
-        def register(wrong):
-            self.mistakes.append((wrong, message))
-            return wrong
+    def hint(self) -> Feedback:
+        """Return how to begin."""
+        return Feedback("hint", translated(self.hint_text))
 
-        return register
+    def solution(self) -> Feedback:
+        """Return one right answer."""
+        return Feedback("solution", self.source())
 
     def source(self) -> str:
-        """Return the solution as it would stand in the notebook's cell."""
-        if isinstance(self.solution, str):
-            return f"{self.name} = {self.solution}"
-        source = textwrap.dedent(inspect.getsource(self.solution))
-        return ast.get_source_segment(source, ast.parse(source).body[0])  # without the decorator
+        """Return the right answer as code for the notebook's cell, without its decorator and docstring."""
+        if not callable(self.right_answer):
+            return f"{self.name} = {json.dumps(self.right_answer)}"
+        source = inspect.getsource(self.right_answer)
+        function, lines = ast.parse(source).body[0], source.splitlines()
+        docstring = function.body[0]
+        return "\n".join(lines[function.lineno - 1 : docstring.lineno - 1] + lines[docstring.end_lineno :])
+
+    def verify(self, answer: object) -> None:
+        """Raise `Wrong`, or the answer's own exception, unless the answer is right."""
+        chance = random.Random()
+        torch.manual_seed(chance.randrange(2**32))
+        if self.judge:
+            for case in self.cases(chance):
+                self.judge(answer, chance, *case)
+            return
+        rows = [(case, self.result(answer, case), self.result(self.right_answer, case)) for case in self.cases(chance)]
+        wrong = [row for row in rows if not same(*row[1:])]
+        if not wrong:
+            return
+        mistakes = [self.mistakes(*case) for case, _, _ in rows]
+        for message in dict.fromkeys(chain.from_iterable(mistakes)):
+            if all(same(got, results.get(message, right)) for (_, got, right), results in zip(rows, mistakes)):
+                raise Wrong(message)
+        case, got, right = min(wrong, key=lambda row: len(repr(row[0])))
+        if isinstance(got, Raised):
+            raise got.error
+        if self.otherwise:
+            raise Wrong(self.otherwise)
+        arguments = ", ".join(shown(argument, 160 // len(case)) for argument in case)
+        if isinstance(right, Raised):
+            raise Wrong("For {case} it should raise {right}, and returns {got}.", case=arguments, right=right, got=shown(got))
+        place, got, right = difference(got, right)
+        raise Wrong(
+            "For {case}, result{place} should be {right}, and is {got}.", case=arguments, place=place, right=shown(right), got=shown(got)
+        )
 
     def result(self, answer: object, case: tuple) -> object:
         """Return what `run` makes of an answer, or what it raised; it gets copies of data, so that no change lasts."""
@@ -123,28 +171,34 @@ class Exercise:
         except Exception as error:
             return Raised(error)
 
-    def verify(self, answer: object) -> None:
-        """Raise `Wrong`, or the answer's own exception, unless the answer is right."""
-        chance = random.Random()
-        if self.judge:
-            return self.judge(answer, chance)
-        solution = ast.literal_eval(self.solution) if isinstance(self.solution, str) else self.solution
-        tried = [(case, self.result(answer, case), self.result(solution, case)) for case in self.cases(chance)]
-        wrong = [row for row in tried if not same(*row[1:])]
-        if not wrong:
-            return
-        for mistake, message in self.mistakes:
-            if all(same(got, self.result(mistake, case)) for case, got, _ in tried):
-                raise Wrong(message)
-        case, got, right = min(wrong, key=lambda row: len(repr(row[0])))
-        if isinstance(got, Raised):
-            raise got.error
-        if self.otherwise:
-            raise Wrong(self.otherwise)
-        if isinstance(right, Raised):
-            right = type(right.error).__name__
-            raise Wrong("For {case} it should raise {right}, and returns {got}.", case=shown(case), got=shown(got), right=right)
-        raise Wrong("For {case} it should return {right}, and returns {got}.", case=shown(case), got=shown(got), right=shown(right))
+
+class Chapter:
+    """The exercises of a chapter, each an attribute; the options of its methods are further attributes of `Exercise`."""
+
+    def add(self, name: str, right_answer: Callable | object, hint: str, **options) -> None:
+        """Add an exercise."""
+        setattr(self, name, Exercise(name, right_answer, hint, **options))
+
+    def exercise(self, **options) -> Callable:
+        """Return a decorator that adds an exercise: a function is the right answer and gives it its name, and its docstring is the hint."""
+
+        def register(solution):
+            self.add(solution.__name__, solution, " ".join(solution.__doc__.split()), **options)
+            return solution
+
+        return register
+
+    def __iter__(self) -> Iterator[Exercise]:
+        return iter(vars(self).values())
+
+    def __getattr__(self, name: str) -> Exercise:
+        known = ", ".join(vars(self))
+        raise AttributeError(say("This chapter has no exercise {name!r}; it has {known}.", name=name, known=known))
+
+
+def chapter(number: str) -> Chapter:
+    """Return the exercises of a chapter, such as ``"01"``."""
+    return importlib.import_module(f"helpers.exercises.chapter_{number}").chapter
 
 
 def copied(value: object) -> object:
@@ -156,35 +210,6 @@ def copied(value: object) -> object:
     return value.clone() if isinstance(value, torch.Tensor) else value
 
 
-def same(answer: object, right: object) -> bool:
-    """Return whether an answer equals the right one.
-
-    Numbers must be of one kind (boolean, whole or real; a whole number may stand for a real one) and real ones agree within 1e-5;
-    their width does not matter. Any sequence or array may stand for a list, but only a tensor for a tensor. Exceptions agree by class.
-    """
-    if isinstance(right, Raised):
-        return isinstance(answer, Raised) and isinstance(answer.error, type(right.error))
-    if isinstance(right, torch.Tensor) and right.ndim and not (isinstance(answer, torch.Tensor) and answer.shape == right.shape):
-        return False
-    answer, right = (value.tolist() if hasattr(value, "tolist") else value for value in (answer, right))
-    if isinstance(right, Mapping):
-        return isinstance(answer, Mapping) and answer.keys() == right.keys() and all(same(answer[key], right[key]) for key in right)
-    if isinstance(right, list | tuple):
-        sequence = isinstance(answer, Sequence) and not isinstance(answer, str | bytes)
-        return sequence and len(answer) == len(right) and all(map(same, answer, right))
-    if isinstance(right, float):
-        return type(answer) in (int, float) and math.isclose(answer, right, rel_tol=1e-5, abs_tol=1e-8)
-    return isinstance(answer, type(right)) and isinstance(answer, bool) == isinstance(right, bool) and answer == right
-
-
-def shown(value: object, most: int = 160) -> str:
-    """Return a value in one line, shortened; the arguments of a call without their brackets."""
-    if isinstance(value, tuple):
-        return ", ".join(shown(part, most // max(1, len(value))) for part in value)
-    text = " ".join(repr(value).split())
-    return text if len(text) <= most else f"{text[: most - 2]} …"
-
-
 def is_stub(answer: object) -> bool:
     """Return whether an answer is still ``...``, holds it, or is a function whose body is ``...`` or ``pass``."""
     if code := getattr(answer, "__code__", None):
@@ -192,79 +217,10 @@ def is_stub(answer: object) -> bool:
     return answer is ... or isinstance(answer, dict) and any(value is ... for value in answer.values())
 
 
-def raised_at(error: BaseException, answer: object) -> dict | None:
+def line_that_raised(error: BaseException, answer: object) -> dict | None:
     """Return the line of the learner's function that raised, and its number in the cell."""
     code = getattr(answer, "__code__", None)
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if code and frame.filename == code.co_filename:
             return {"number": frame.lineno, "line": linecache.getline(frame.filename, frame.lineno).strip()}
     return None
-
-
-@dataclass(frozen=True)
-class BoundExercise:
-    """An exercise as a notebook calls it."""
-
-    exercise: Exercise
-
-    def _note(self, kind: str, text: str = "", /, **values) -> Feedback:
-        text = translated(text)
-        return Feedback(kind, translated(KINDS[kind][2]), text.format(**values) if values else text)
-
-    def check(self, answer: object) -> Feedback:
-        """Return whether an answer is right, and if not, as precisely as possible, why."""
-        name = self.exercise.name
-        if is_stub(answer):
-            return self._note("unanswered", "ex.{name}.hint() helps, ex.{name}.solution() tells.", name=name)
-        if callable(self.exercise.solution) and not callable(answer):
-            return self._note("wrong", "{name} should be a function, and is {got}.", name=name, got=shown(answer))
-        try:
-            with quiet(), torch.random.fork_rng(devices=[]):  # PyTorch's random numbers go on as if nothing had been checked
-                self.exercise.verify(answer)
-        except Wrong as wrong:
-            return self._note("wrong", wrong.message, **wrong.values)
-        except Exception as error:  # the answer's, or a judge's that cannot read the result
-            what = f"{type(error).__name__}: {error}"
-            if where := raised_at(error, answer):
-                return self._note("error", "{what}\nin line {number}: {line}", what=what, **where)
-            return self._note("wrong", "What {name} returns has not the form that the task asks for ({what}).", name=name, what=what)
-        return self._note("right")
-
-    def hint(self) -> Feedback:
-        """Return how to begin."""
-        return self._note("hint", self.exercise.hint)
-
-    def solution(self) -> Feedback:
-        """Return one right answer."""
-        return self._note("solution", self.exercise.source())
-
-
-class Chapter:
-    """The exercises of a chapter as attributes."""
-
-    def __init__(self, exercises: dict[str, Exercise]):
-        self._exercises = {name: BoundExercise(exercise) for name, exercise in exercises.items()}
-
-    def __getattr__(self, name: str) -> BoundExercise:
-        if name in (known := self.__dict__.get("_exercises", {})):
-            return known[name]
-        raise AttributeError(say("This chapter has no exercise {name!r}; it has {known}.", name=name, known=", ".join(known)))
-
-    def __dir__(self) -> list[str]:
-        return list(self._exercises)
-
-    def __iter__(self):
-        return iter(self._exercises.values())
-
-
-def exercise(hint: str, *, value: tuple[str, str] | None = None, **options):
-    """Make a function the solution of an exercise, or return that of a ``value=(name, source)``; `options` are `Exercise`'s."""
-    if value:
-        return Exercise(*value, hint, **{"run": lambda answer: answer} | options)
-    return lambda solution: Exercise(solution.__name__, solution, hint, **options)
-
-
-def chapter(number: str) -> Chapter:
-    """Return the exercises of a chapter, such as ``"01"``."""
-    module = importlib.import_module(f"helpers.exercises.chapter_{number}")
-    return Chapter({value.name: value for value in vars(module).values() if isinstance(value, Exercise)})

@@ -1,12 +1,12 @@
-"""What checks are made of: the bundled tokenizers, tiny models, a few texts."""
+"""What checks share: texts, the bundled tokenizers, tiny models, what a model was called with, what chance explains."""
 
 import re
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
+from typing import NamedTuple
 
 import torch
-from transformers import AutoModelForMaskedLM, AutoTokenizer, BertConfig, BertTokenizer, PreTrainedConfig
-from transformers.utils import logging
+from transformers import AutoModelForMaskedLM, AutoTokenizer, BertConfig, BertTokenizer, PreTrainedConfig, PreTrainedModel
 
 from helpers.paths import ROOT
 
@@ -23,18 +23,13 @@ PARAGRAPHS = (
     "Every clock in the shop showed another time. The owner said that she set none of them, because customers liked to hear them strike "
     "all day long. She knew the hour by the smell of bread from the bakery next door.",
 )
+SIGMAS = 6  # standard deviations that chance may explain
 
 
 @cache
-def mini_bert():
-    """Return the bundled tokenizer of BERT's kind."""
-    return AutoTokenizer.from_pretrained(ROOT / "lab" / "checkpoints" / "mini-bert")
-
-
-@cache
-def mini_roberta():
-    """Return the bundled tokenizer of RoBERTa's kind."""
-    return AutoTokenizer.from_pretrained(ROOT / "lab" / "checkpoints" / "mini-roberta")
+def bundled_tokenizers():
+    """Return the bundled tokenizers of BERT's and of RoBERTa's kind."""
+    return tuple(AutoTokenizer.from_pretrained(ROOT / "lab" / "checkpoints" / name) for name in ("mini-bert", "mini-roberta"))
 
 
 @cache
@@ -56,15 +51,30 @@ def tiny_model(vocab_size: int = 300, kind: type[PreTrainedConfig] = BertConfig)
     return model.eval()
 
 
-@contextmanager
-def quiet():
-    """Keep the library's warnings and progress bars out of the learner's cell."""
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
+class ModelCall(NamedTuple):
+    """A masked language model, the ids and labels that it was called with, ``(batch, sequence)``, and the logits that it returned."""
+
+    model: PreTrainedModel
+    input_ids: torch.Tensor
+    labels: torch.Tensor | None
+    logits: torch.Tensor
+
+
+def recorded_calls(answer: Callable, *arguments: object) -> tuple[object, list[ModelCall]]:
+    """Return what an answer returns, and every call of a masked language model that it makes."""
+    calls = []
+
+    def record(module, args, kwargs, output):
+        if isinstance(module, PreTrainedModel) and "logits" in output:
+            inputs = dict(zip(("input_ids", "attention_mask"), args)) | kwargs
+            labels = inputs["labels"].cpu() if inputs.get("labels") is not None else None
+            calls.append(ModelCall(module, inputs["input_ids"].cpu(), labels, output.logits.detach().cpu().float()))
+
+    with torch.nn.modules.module.register_module_forward_hook(record, with_kwargs=True):
+        return answer(*arguments), calls
+
+
+def strays(sample: torch.Tensor, mean: float) -> bool:
+    """Return whether independent numbers are further from the mean that they should have than chance explains."""
+    sample = sample.float()
+    return bool(abs(sample.mean() - mean) > SIGMAS * sample.std() / sample.numel() ** 0.5)

@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from safetensors import SafetensorError
 
 from helpers.i18n import say
+from helpers.validation import require
 
 NOTES = "notes.json"
 logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)  # it would say at each save that tied weights are saved once
@@ -23,7 +24,7 @@ def save(accelerator: Accelerator, folder: str | Path, step: int, notes: dict) -
         accelerator: Has prepared all that is to be saved.
         folder: For the checkpoints of this training.
         step: Optimiser steps done.
-        notes: Written into the checkpoint as JSON; `load` compares the ``"plan"`` among them.
+        notes: For JSON in the checkpoint; `load` compares the ``"plan"`` among them.
 
     Raises:
         OSError: It could not be written; earlier checkpoints are as they were.
@@ -31,7 +32,8 @@ def save(accelerator: Accelerator, folder: str | Path, step: int, notes: dict) -
     folder = Path(folder)
     unfinished = folder / f".writing-{step}"
     if accelerator.is_main_process:
-        _delete_leftovers(folder)
+        for leftover in [*folder.glob(".writing-*"), *folder.glob(".discarded-*")]:  # of a training that was killed
+            shutil.rmtree(leftover)
     accelerator.wait_for_everyone()
     try:
         accelerator.save_state(unfinished)
@@ -68,20 +70,28 @@ def load(accelerator: Accelerator, folder: str | Path, plan: dict) -> dict:
         FileNotFoundError: `folder` is no checkpoint and holds none.
         ValueError: It belongs to a training with another plan, or to a model of another shape.
     """
-    checkpoint = find(folder)
+    folder = Path(folder)
+    checkpoint = folder if (folder / NOTES).exists() else latest(folder)
+    if checkpoint is None:
+        raise FileNotFoundError(
+            say(
+                "{folder} is no checkpoint and holds none: name a folder step-… that a training has saved, "
+                "or the folder checkpoints in which such folders lie.",
+                folder=folder,
+            )
+        )
     notes = json.loads((checkpoint / NOTES).read_text())
     for name, value in plan.items():
-        if (saved := notes["plan"].get(name)) != value:
-            raise ValueError(
-                say(
-                    "The checkpoint {checkpoint} belongs to a training with {name} = {saved}, and this one has {value}: "
-                    "resume with the same settings, or start anew with another output_dir.",
-                    checkpoint=checkpoint,
-                    name=name,
-                    saved=saved,
-                    value=value,
-                )
-            )
+        saved = notes["plan"].get(name)
+        require(
+            saved == value,
+            "The checkpoint {checkpoint} belongs to a training with {name} = {saved}, and this one has {value}: "
+            "resume with the same settings, or start anew with another output_dir.",
+            checkpoint=checkpoint,
+            name=name,
+            saved=saved,
+            value=value,
+        )
     try:
         accelerator.load_state(str(checkpoint))
     except RuntimeError as error:
@@ -95,25 +105,6 @@ def load(accelerator: Accelerator, folder: str | Path, plan: dict) -> dict:
             )
         ) from None
     return notes
-
-
-def find(folder: str | Path) -> Path:
-    """Return the folder if it is a checkpoint, else the latest checkpoint in it.
-
-    Raises:
-        FileNotFoundError: It is no checkpoint and holds none.
-    """
-    folder = Path(folder)
-    checkpoint = folder if (folder / NOTES).exists() else latest(folder)
-    if checkpoint is None:
-        raise FileNotFoundError(
-            say(
-                "{folder} is no checkpoint and holds none: name a folder step-… that a training has saved, "
-                "or the folder checkpoints in which such folders lie.",
-                folder=folder,
-            )
-        )
-    return checkpoint
 
 
 def latest(folder: str | Path) -> Path | None:
@@ -148,9 +139,3 @@ def _put_in_place(unfinished: Path, name: Path) -> None:
 def _discard(checkpoint: Path) -> None:
     hidden = checkpoint.rename(checkpoint.with_name(f".discarded-{checkpoint.name}"))  # takes no time, while deleting does
     shutil.rmtree(hidden)
-
-
-def _delete_leftovers(folder: Path) -> None:
-    """Delete what a killed training left half written or half deleted."""
-    for leftover in [*folder.glob(".writing-*"), *folder.glob(".discarded-*")]:
-        shutil.rmtree(leftover)

@@ -1,6 +1,8 @@
 """The command line of `helpers.train`: read options, prepare data and model, train, save the model with its card."""
 
 import argparse
+import contextlib
+import io
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -55,8 +57,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def set_up(options: argparse.Namespace) -> tuple[Run, object, Settings]:
     """Prepare settings, data and model, and return the run, the tokenizer and the settings."""
     given = {name: getattr(options, name) for name in ("profile", *SETTINGS, "push_to_hub")}
+    for name in ("warmup_steps", "save_every"):
+        if (value := getattr(options, name)) < 0:
+            raise ValueError(f"{name} must be a whole number above 0, not {value}.")
     settings = resolve("05_accelerate_loop", **given, train_splits=options.train_splits and tuple(options.train_splits))
-    check_access(settings, print if os.environ.get("RANK", "0") == "0" else lambda line: None)  # of several processes one
+    check_access(settings)
     accelerator = new_accelerator(settings.seed, options.cpu, options.mixed_precision)
     settings = replace(settings, hub_model_id=settings.hub_model_id or Path(settings.output_dir).name)
     if settings.push_to_hub and accelerator.is_main_process:
@@ -68,11 +73,12 @@ def set_up(options: argparse.Namespace) -> tuple[Run, object, Settings]:
         set_dropout(model, 0.0)
     column, limits = settings.text_column, (settings.max_train_samples, settings.max_eval_samples)
     with accelerator.local_main_process_first():  # the others of this machine then read its results from the cache
-        texts = data.read_texts(settings.dataset, column, settings.train_splits, accelerator.print)
-        rows = data.masked_rows(
-            texts, tokenizer, settings.chunk_size, limits, column, settings.seed, options.whole_words, accelerator.print
-        )
-    return prepare(accelerator, model, *rows, settings, options.warmup_steps), tokenizer, settings
+        texts = data.read_texts(settings.dataset, column, settings.train_splits)
+        rows = data.masked_rows(texts, tokenizer, settings.chunk_size, limits, column, settings.seed, options.whole_words)
+    run = prepare(accelerator, model, *rows, settings, options.warmup_steps)
+    if options.warmup_steps >= run.steps:
+        raise ValueError(f"A warm-up of {options.warmup_steps} steps fills this training of {run.steps}: lower warmup_steps.")
+    return run, tokenizer, settings
 
 
 def begin(run: Run, folder: Path, checkpoint: str | None) -> None:
@@ -95,8 +101,10 @@ def begin(run: Run, folder: Path, checkpoint: str | None) -> None:
 def main(arguments: list[str] | None = None) -> Run:
     """Train as the command line says; mistakes of the user end the program with one sentence before the first step."""
     options = parse(arguments)
+    main_process = os.environ.get("RANK", "0") == "0"  # of several, it alone says what is read
     try:
-        run, tokenizer, settings = set_up(options)
+        with contextlib.nullcontext() if main_process else contextlib.redirect_stdout(io.StringIO()):
+            run, tokenizer, settings = set_up(options)
         out = Path(settings.output_dir)
         begin(run, out / "checkpoints", options.resume)
     except (OSError, ValueError) as error:

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -14,62 +14,47 @@ from helpers import chunking, validation
 from helpers.i18n import say
 from helpers.masking import IGNORE_INDEX, LONGEST_WORD, WholeWordCollator, freeze_masks, in_long_words, masking_collator
 
-Report = Callable[[str], object]  # takes a line for the user, as print does
-
 HELD_OUT = 0.2  # share of the texts
 SPARE = 1.5  # times as many texts as a number of chunks needs by the length of the first hundred, which is only an estimate
 
 
-def read_texts(dataset: Sequence[str], column: str, splits: Sequence[str], report: Report = print) -> DatasetDict:
-    """Load texts and hold some of them out.
+def read_texts(dataset: Sequence[str], column: str, splits: Sequence[str]) -> DatasetDict:
+    """Load texts and hold some of them out; print how many are dropped or hold no words.
 
     Args:
         dataset: Arguments of `load_dataset`.
         column: Name of the column with the texts.
         splits: Splits to join, where the data set has them.
-        report: Called with a line if texts are dropped or hold no words.
 
     Returns:
         Texts to train on as ``train``, and others to evaluate on as ``test``.
 
     Raises:
-        ValueError: A split or the column is missing, a split has fewer than two rows, or a row has no text.
+        ValueError: As `validation.corpus`.
     """
     corpus = load_dataset(*dataset)
     chosen = [split for split in splits if split in corpus] or splits
-    validation.corpus(corpus, column, chosen, report=report)
+    validation.corpus(corpus, column, chosen)
     joined = concatenate_datasets([corpus[split].select_columns(column) for split in chosen])
-    return hold_out(drop_repeats(joined, column, report))
+    return hold_out(drop_repeats(joined, column))
 
 
-def drop_repeats(texts: Dataset, column: str = "text", report: Report = print) -> Dataset:
-    """Drop blank texts and all but the first of equal ones, so that no text is both trained on and held out.
+def drop_repeats(texts: Dataset, column: str = "text") -> Dataset:
+    """Drop blank texts and all but the first of equal ones, so that no text is both trained on and held out; print how many.
+
+    Texts that differ in spaces and line ends alone are equal.
 
     Args:
         texts: Rows with a string in the column.
-        column: Name of the column with the texts.
-        report: Called with a line that says how many are dropped, if any.
-
-    Raises:
-        ValueError: Fewer than two texts are left.
+        column: Its name.
     """
     first: dict[bytes, int] = {}  # digest of a text: its first row
     for row, text in enumerate(text for batch in texts.select_columns(column).iter(1000) for text in batch[column]):
-        if text.strip():
-            first.setdefault(blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest(), row)
-    if len(first) < 2:
-        raise ValueError(
-            say(
-                "The column {column!r} holds {texts} different texts without the blank ones: one to learn from and one to test on are "
-                "the least.",
-                column=column,
-                texts=len(first),
-            )
-        )
-    if dropped := len(texts) - len(first):
-        report(
-            say("{dropped:,} of {rows:,} texts are blank or repeat an earlier one; they are left out.", dropped=dropped, rows=len(texts))
-        )
+        if words := text.split():
+            first.setdefault(blake2b(" ".join(words).encode(errors="surrogatepass"), digest_size=16).digest(), row)
+    dropped, rows = len(texts) - len(first), len(texts)
+    if dropped:
+        print(say("{dropped:,} of {rows:,} texts are blank or repeat an earlier one; they are left out.", dropped=dropped, rows=rows))
     return texts.select([*first.values()])
 
 
@@ -87,30 +72,20 @@ def enough(texts: Dataset, tokenizer, chunk_size: int, limit: int | None, column
 
 
 def to_chunks(
-    texts: Dataset,
-    tokenizer,
-    chunk_size: int,
-    limit: int | None = None,
-    column: str = "text",
-    whole_words: bool = False,
-    report: Report = print,
+    texts: Dataset, tokenizer, chunk_size: int, limit: int | None = None, column: str = "text", whole_words: bool = False
 ) -> Dataset:
-    """Tokenize texts, join them and cut chunks.
+    """Tokenize texts, join them and cut chunks; print a line if many tokens lie in no word that could be masked whole.
 
     Args:
-        texts: Rows with a string in the column.
-        tokenizer: A fast tokenizer.
-        chunk_size: Tokens in a chunk.
+        texts, tokenizer, chunk_size, column: As for `chunking.text_to_chunks`.
         limit: Chunks to return at most.
-        column: Name of the column with the texts.
         whole_words: Keep the word ids for `WholeWordCollator`.
-        report: Called with a line if many tokens lie in no word that could be masked whole.
 
     Returns:
         Chunks with the columns that `masking_collator` takes: ``input_ids``, and ``word_ids`` or ``attention_mask``.
 
     Raises:
-        ValueError: The texts are shorter than one chunk, a row has no text, or the tokenizer is slow.
+        ValueError: The texts are shorter than one chunk, or the tokenizer is slow.
     """
     texts = enough(texts, tokenizer, chunk_size, limit, column)
     chunks = texts.map(chunking.text_to_chunks(tokenizer, chunk_size, column), batched=True, remove_columns=texts.column_names)
@@ -121,7 +96,7 @@ def to_chunks(
         words = (torch.as_tensor(batch["word_ids"]) for batch in chunks.with_format("numpy").iter(1000))
         share = sum(in_long_words(batch).sum().item() for batch in words) / (len(chunks) * chunk_size)
         if share > 0.01:
-            report(
+            print(
                 say(
                     "{share:.0%} of the tokens lie in words of more than {longest} tokens, such as text without spaces, and are masked "
                     "one by one; a tokenizer that splits them, as that of google-bert/bert-base-multilingual-cased does, has words there.",
@@ -157,7 +132,7 @@ class MaskedChunks(torch.utils.data.Dataset):
     """
 
     def __init__(self, chunks: Dataset, collator: WholeWordCollator | DataCollatorForLanguageModeling, seed: int):
-        self.chunks, self.collator, self.seed, self.epoch = chunks.with_format("torch"), copy.copy(collator), seed, 0
+        self.chunks, self.collator, self.seed, self.epoch = chunks.with_format("arrow"), copy.copy(collator), seed, 0
         self.special_ids = torch.tensor(collator.tokenizer.all_special_ids)
 
     def set_epoch(self, epoch: int) -> None:
@@ -171,18 +146,25 @@ class MaskedChunks(torch.utils.data.Dataset):
         return self.__getitems__([row])[0]
 
     def __getitems__(self, rows: list[int]) -> list[dict[str, torch.Tensor]]:
-        """Return several rows, which are read at once and masked one by one: what a DataLoader calls for a batch."""
-        batch = self.chunks[rows]
-        ids, special = batch["input_ids"], torch.isin(batch["input_ids"], self.special_ids)
-        masked, generator = [], torch.Generator()
-        for i, row in enumerate(rows):
-            self.collator.generator = generator.manual_seed(mix_seeds(self.seed, self.epoch, row))
-            if isinstance(self.collator, WholeWordCollator):
-                inputs, labels = self.collator.mask(ids[i : i + 1], batch["word_ids"][i : i + 1])
-            else:
-                inputs, labels = self.collator.torch_mask_tokens(ids[i : i + 1].clone(), special[i : i + 1])
-            masked.append({"input_ids": inputs[0], "attention_mask": torch.ones_like(labels[0]), "labels": labels[0]})
-        return masked
+        """Return several rows, which are read at once, and masked at once by words: what a DataLoader calls for a batch."""
+        batch = {name: torch.from_numpy(array) for name, array in chunking.rows_as_arrays(self.chunks, rows).items()}
+        ids, seeds = batch["input_ids"], [mix_seeds(self.seed, self.epoch, row) for row in rows]
+        if isinstance(self.collator, WholeWordCollator):
+            inputs, labels = self.collator.mask(ids, batch["word_ids"], seeds)
+        else:
+            inputs, labels = self._mask_tokens(ids, seeds)
+        masks = torch.ones_like(ids)
+        return [{"input_ids": inputs[i], "attention_mask": masks[i], "labels": labels[i]} for i in range(len(rows))]
+
+    def _mask_tokens(self, ids: torch.Tensor, seeds: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return ids with masks, and labels, from the library's collator row by row: it has one generator for all."""
+        special, masked = torch.isin(ids, self.special_ids), []
+        self.collator.generator = torch.Generator()
+        for i, seed in enumerate(seeds):
+            self.collator.generator.manual_seed(seed)
+            masked.append(self.collator.torch_mask_tokens(ids[i : i + 1].clone(), special[i : i + 1]))
+        inputs, labels = zip(*masked, strict=True)
+        return torch.cat(inputs), torch.cat(labels)
 
 
 def stack(rows: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
@@ -206,19 +188,17 @@ def masked_rows(
     column: str = "text",
     seed: int = 42,
     whole_words: bool = False,
-    report: Report = print,
 ) -> tuple[MaskedChunks, Dataset]:
     """Return chunks to train on, masked anew in each epoch, and chunks to evaluate on, masked once and for all.
 
     Args:
         texts: ``train`` and ``test``, as `read_texts` returns them.
-        tokenizer, chunk_size, column, whole_words, report: As for `to_chunks`.
+        tokenizer, chunk_size, column, whole_words: As for `to_chunks`.
         limits: Chunks to train and to evaluate on at most.
         seed: Decides the masks of the training; those of the evaluation are always the same.
     """
     train, test = (
-        to_chunks(texts[split], tokenizer, chunk_size, limit, column, whole_words, report)
-        for split, limit in zip(("train", "test"), limits)
+        to_chunks(texts[split], tokenizer, chunk_size, limit, column, whole_words) for split, limit in zip(("train", "test"), limits)
     )
     frozen = freeze_masks(test, masking_collator(tokenizer, whole_words)).with_format("torch")
     return MaskedChunks(train, masking_collator(tokenizer, whole_words), seed), frozen

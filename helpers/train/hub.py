@@ -14,10 +14,8 @@ def save_model(accelerator: Accelerator, model, tokenizer, folder: str | Path, c
     """Save model, tokenizer and card for ``from_pretrained``; every process calls it, the main one writes.
 
     Args:
-        accelerator: Has prepared the model.
-        model: As prepared; it is unwrapped here.
-        tokenizer: Of the model.
-        folder: Files of the same names there are replaced.
+        accelerator, model, tokenizer: As prepared; the model is unwrapped here.
+        folder: Files of the same names in it are replaced.
         card: Text of README.md.
     """
     weights = accelerator.get_state_dict(model)  # where each process holds a part, all of them are needed
@@ -62,13 +60,7 @@ It depends on masks and vocabulary, so compare it within this table alone.
 
 
 def model_card(title: str, history: list[dict], plan: dict) -> str:
-    """Return the text of a model card, in Markdown under YAML metadata.
-
-    Args:
-        title: Hub id or name of the model.
-        history: Rows with ``epoch``, ``step``, ``perplexity`` and ``tokens``.
-        plan: ``checkpoint``, ``dataset``, ``chunks``, ``chunk_size`` and the other numbers that decided the training.
-    """
+    """Return the text of a model card, in Markdown under YAML metadata, from the history and plan of a `setup.Run`."""
     known = {"base_model": plan["checkpoint"], "datasets": plan["dataset"]}  # ids of the Hub alone, not folders
     return CARD.format(
         metadata="".join(f"{name}: {value}\n" for name, value in known.items() if "/" in value),
@@ -115,12 +107,7 @@ def create_repository(name: str) -> str:
 
 
 class Uploads:
-    """Uploads of one folder to the Hub, in the background; each brings all files, so the last one is enough.
-
-    Args:
-        folder: The folder to upload.
-        repo_id: The repository, as `create_repository` returns it.
-    """
+    """Uploads of one folder to a repository, in the background; each brings all files, so the last one is enough."""
 
     def __init__(self, folder: str | Path, repo_id: str):
         self.folder, self.repo_id = folder, repo_id
@@ -141,11 +128,7 @@ class Uploads:
             futures.wait([self.last])
 
     def wait(self) -> None:
-        """Wait for the last upload.
-
-        Raises:
-            OSError: It failed.
-        """
+        """Wait for the last upload; raise OSError if it failed."""
         try:
             if self.last is not None:
                 self.last.result()

@@ -16,10 +16,12 @@ from transformers import get_scheduler
 
 from helpers.i18n import say
 from helpers.labelled_logits import skip_unlabelled_logits
+from helpers.memory import keep_freed_memory
 from helpers.paths import path_tail
 from helpers.precision import best_dtype, default_device
 from helpers.settings import Settings
 from helpers.train.data import MaskedChunks, fingerprint, stack
+from helpers.validation import require
 
 FORMATS = {torch.float32: "no", torch.bfloat16: "bf16", torch.float16: "fp16"}  # as Accelerate calls them
 WORKERS = 4  # processes that mask the next batches while a GPU computes; a CPU has other work for its cores
@@ -62,8 +64,17 @@ def new_accelerator(seed: int, cpu: bool | None = None, mixed_precision: str | N
         ValueError: More processes than cores or GPUs.
     """
     cpu = default_device().type == "cpu" if cpu is None else cpu
-    check_processes(cpu)
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    available, what = (os.cpu_count(), say("CPU cores")) if cpu else (max(torch.cuda.device_count(), 1), say("GPUs"))
+    require(
+        processes <= available,
+        "{processes} processes were launched on a machine with {available} {what}: lower --num_processes to {available}.",
+        processes=processes,
+        available=available,
+        what=what,
+    )
     forget_accelerator()
+    keep_freed_memory()
     batches = DataLoaderConfiguration(split_batches=True, use_seedable_sampler=True, data_seed=seed, non_blocking=torch.cuda.is_available())
     fastest = FORMATS[best_dtype("cpu" if cpu else None)]
     return Accelerator(cpu=cpu, mixed_precision=mixed_precision or fastest, dataloader_config=batches)
@@ -78,25 +89,6 @@ def forget_accelerator() -> None:
     GradientState._reset_state()
 
 
-def check_processes(cpu: bool) -> None:
-    """Raise an error if a launcher has started more processes than this machine has cores or GPUs.
-
-    Raises:
-        ValueError: It has.
-    """
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    available, what = (os.cpu_count(), say("CPU cores")) if cpu else (max(torch.cuda.device_count(), 1), say("GPUs"))
-    if processes > available:
-        raise ValueError(
-            say(
-                "{processes} processes were launched on a machine with {available} {what}: lower --num_processes to {available}.",
-                processes=processes,
-                available=available,
-                what=what,
-            )
-        )
-
-
 def prepare(accelerator: Accelerator, model, train_rows: MaskedChunks, eval_rows, settings: Settings, warmup_steps: int = 0) -> Run:
     """Make batches, optimiser and schedule, and prepare them and the model for the accelerator.
 
@@ -109,6 +101,8 @@ def prepare(accelerator: Accelerator, model, train_rows: MaskedChunks, eval_rows
     if batch_size % processes:
         raise ValueError(say("{n} processes cannot share batches of {rows} rows: take a multiple.", n=processes, rows=batch_size))
     skip_unlabelled_logits(model.train())  # from_pretrained leaves dropout off
+    if accelerator.device.type == "cpu" and accelerator.mixed_precision == "bf16":
+        model.set_attn_implementation("eager")  # there PyTorch's fused attention is the slower one (bench/README.md)
     on_gpu = accelerator.device.type == "cuda"
     options = {"collate_fn": stack, "num_workers": WORKERS if on_gpu else 0, "pin_memory": on_gpu}
     train_batches = DataLoader(train_rows, batch_size, shuffle=True, drop_last=True, **options)  # a smaller batch cannot be shared

@@ -4,8 +4,10 @@ All text is escaped. Marks are tags that mean something (``<s>``, ``<b>``, ``<th
 styles and drawings still tells the whole.
 """
 
+import difflib
+import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -14,6 +16,7 @@ from helpers.i18n import translated
 from helpers.markup import Markup, join, tag
 
 BLUE, ORANGE, VERMILION, GREEN, GREY = "#0072b2", "#e69f00", "#d55e00", "#009e73", "#999999"  # Okabe and Ito's colours
+MOST_POINTS = 300  # of a line
 INHERIT = "color:inherit;font-size:inherit"  # which a table does not do by itself everywhere
 
 LABELS = {
@@ -27,15 +30,13 @@ LABELS = {
     "corpus": "padded to the longest text of all", "batch": "padded to the longest of the batch", "grouped": "grouped by length",
     "share": "{name}: {share:.0%} padding", "tokens": "token", "padding": "padding", "position": "position",
     "empty": "Write a sentence above.",
-    "slow": "{tokenizer} gives no word ids; take a checkpoint whose folder has a tokenizer.json.",
-    "maskless": "{tokenizer} has no mask token; take the checkpoint of a masked language model.",
     "write": "Write [MASK], <mask> or ___ where a word is to be guessed, such as: The film was ___.",
     "long": "The blank lies beyond the {limit} tokens that this model reads; write a shorter sentence.",
 }  # fmt: skip
 
 
 class Piece(NamedTuple):
-    """A token in its text: `before` stands between it and the last one; `kind` is "", special, mask, random or kept."""
+    """A token in its text: `before` is the text between it and the last one; `kind` is "", special, mask, random or kept."""
 
     before: str
     old: str
@@ -54,13 +55,9 @@ def note_html(sentence: str) -> Markup:
 
 
 def lens_html(tokens: Sequence[str], ids: Sequence[int], segments: Sequence[int], words: Sequence[int | None]) -> Markup:
-    """Return a table with a column for each token: token, id, segment and word.
+    """Return a table with a column for each token: token, id, segment (if there are any) and word.
 
-    Args:
-        tokens: The tokenizer's own spelling.
-        ids: One a token.
-        segments: One a token, or none at all for a tokenizer that has no segments.
-        words: One a token, None at special tokens, which get a dashed border.
+    Special tokens, whose word is None, get a dashed border.
     """
     name, rows = view_labels(), []
     for key, cells in ("token", tokens), ("id", ids), ("segment", segments), ("word", words):
@@ -101,12 +98,7 @@ def _piece_html(piece: Piece) -> Markup:
 
 
 def masked_html(pieces: Sequence[Piece], rate: float) -> Markup:
-    """Return a text with its masked tokens boxed, the old token struck through and the new one bold, and the share masked.
-
-    Args:
-        pieces: The tokens in order.
-        rate: Share that should be masked.
-    """
+    """Return a text with its masked tokens boxed, the old token struck through and the new one bold, and the share beside `rate`."""
     name = view_labels()
     counts = {kind: sum(piece.kind == kind for piece in pieces) for kind in BOXES}
     total, masked = sum(piece.kind != "special" for piece in pieces), sum(counts.values())
@@ -136,12 +128,15 @@ def masked_tokens(tokenizer, before: torch.Tensor, after: torch.Tensor, selected
     return join(*texts)
 
 
-def bars_html(columns: Mapping[str, Sequence[Sequence[tuple[str, float]]]]) -> Markup:
-    """Return predictions side by side, a bar and a percentage each; the longest bar of all fills its column.
+def code_diff(old: Callable, new: Callable) -> Markup:
+    """Return the source of two functions as one block of code: lines with ``-`` go, lines with ``+`` come, the others stay."""
+    lines = difflib.ndiff(*(inspect.getsource(function).splitlines() for function in (old, new)))
+    fill = {"-": f"background:{VERMILION}40", "+": f"background:{BLUE}40"}
+    return tag("pre", *(tag("div", line, style=fill.get(line[0])) for line in lines if line[0] != "?"), style="font-family:monospace")
 
-    Args:
-        columns: Checkpoint to its blanks, each a list of tokens with their probabilities.
-    """
+
+def bars_html(columns: Mapping[str, Sequence[Sequence[tuple[str, float]]]]) -> Markup:
+    """Return predictions, by checkpoint and blank, side by side, a bar and a percentage each; the longest bar of all fills its column."""
     longest = max((p for blanks in columns.values() for guesses in blanks for _, p in guesses), default=1)
     shown = []
     for (checkpoint, blanks), colour in zip(columns.items(), [GREY, BLUE, ORANGE, GREEN, VERMILION] * len(columns)):
@@ -163,12 +158,10 @@ def _guesses_html(guesses: Sequence[tuple[str, float]], number: int | None, long
     return tag("table", *rows, style=f"width:100%;border-collapse:collapse;{INHERIT}")
 
 
-def loss_html(points: Sequence[tuple[int, float]], most: int = 300) -> Markup:
-    """Return a line of losses over steps, and the last one in words.
+def loss_html(points: Sequence[tuple[int, float]]) -> Markup:
+    """Return a line of losses over steps, with a gap where they are not finite, and the last one in words.
 
-    Args:
-        points: Steps and losses; what is not finite leaves a gap.
-        most: Points drawn; of more, equal runs are averaged.
+    Of more than `MOST_POINTS`, equal runs are averaged.
     """
     name = view_labels()
     if not points:
@@ -177,7 +170,7 @@ def loss_html(points: Sequence[tuple[int, float]], most: int = 300) -> Markup:
     finite = [loss for _, loss in points if math.isfinite(loss)]
     if not finite:
         return tag("p", tag("b", caption))
-    width = math.ceil(len(points) / most)
+    width = math.ceil(len(points) / MOST_POINTS)
     runs = [points[i : i + width] for i in range(0, len(points), width)]
     means = [(run[-1][0], sum(loss for _, loss in run) / len(run)) for run in runs]  # not finite where one of the run is not
     low, high, first, last = min(finite), max(finite), points[0][0], points[-1][0]

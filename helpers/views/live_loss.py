@@ -4,6 +4,7 @@ import re
 import time
 
 import ipywidgets as widgets
+from IPython.display import display
 from transformers import TrainerCallback
 
 from helpers.views.html import bundle_of, loss_html
@@ -46,20 +47,14 @@ class LiveLoss(TrainerCallback):
         self.picture.value = loss_html(self.points)
         self._due = time.monotonic() + self.interval
 
-    def show(self) -> None:
-        """Display the view here."""
-        from IPython.display import display
-
-        self._handle = display(self, display_id=True)
-
     def finish(self) -> None:
-        """Draw the last losses, and leaves them in the saved notebook too."""
+        """Draw the last losses, and leave them in the saved notebook too."""
         self.draw()
         if self._handle is not None:
             self._handle.update(self)
 
     def __enter__(self):
-        self.show()
+        self._handle = display(self, display_id=True)
         return self
 
     def __exit__(self, *error) -> None:
@@ -68,7 +63,7 @@ class LiveLoss(TrainerCallback):
     def on_train_begin(self, args, state, control, **kwargs) -> None:
         if state.global_step == 0:  # not where a training goes on that was broken off
             self.points.clear()
-        self.show()
+        self.__enter__()
 
     def on_log(self, args, state, control, logs=None, **kwargs) -> None:
         if "loss" in (logs or {}):

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 import torch
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
-from helpers.i18n import say
+from helpers.validation import require
 from helpers.views.html import BLUE, GREY, LABELS, view_labels
 
+ROWS = 32  # drawn, in whole batches, and one batch at least
 CJK_FONTS = {"Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Microsoft YaHei", "PingFang SC", "SimHei", "WenQuanYi Zen Hei"}
 
 
@@ -34,13 +35,12 @@ def padding_share(batches: Iterable[tuple[list[int], int]]) -> float:
     return 1 - tokens / places
 
 
-def padding_picture(lengths: Iterable[int], batch_size: int, rows: int = 32):
+def padding_picture(lengths: Iterable[int], batch_size: int):
     """Draw the first batches under three ways to pad, with the share of padding of all batches in each title.
 
     Args:
         lengths: Tokens of each text.
         batch_size: Rows in a batch.
-        rows: Rows drawn, in whole batches, and one batch at least.
 
     Returns:
         A figure for a cell's last line or ``display``; ``plt.show()`` no longer knows it.
@@ -52,15 +52,15 @@ def padding_picture(lengths: Iterable[int], batch_size: int, rows: int = 32):
     from matplotlib.font_manager import fontManager
 
     lengths = [int(length) for length in lengths]
-    if not lengths or min(lengths) < 1 or batch_size < 1:
-        raise ValueError(say("padding_picture takes the token counts of some texts and a batch size, all of them 1 or more."))
+    fits = lengths and min(lengths) > 0 and batch_size > 0
+    require(fits, "padding_picture takes the token counts of some texts and a batch size, all of them 1 or more.")
     chinese = next((font.name for font in fontManager.ttflist if font.name in CJK_FONTS), None)
     name = view_labels() if chinese else LABELS
     with plt.rc_context({"font.family": ["DejaVu Sans", *([chinese] if chinese else [])], "hatch.linewidth": 0.5}):
         figure, panels = plt.subplots(1, 3, figsize=(12, 3.6), sharex=True, sharey=True, layout="constrained")
         for panel, strategy in zip(panels, ("corpus", "batch", "grouped")):
             batches = padded_batches(lengths, batch_size, strategy)
-            shown = batches[: max(1, rows // batch_size)]
+            shown = batches[: max(1, ROWS // batch_size)]
             tokens = [length for batch, _ in shown for length in batch]
             gaps = [width - length for batch, width in shown for length in batch]
             places = [row + 0.8 * i for i, (batch, _) in enumerate(shown) for row in range(i * batch_size, i * batch_size + len(batch))]

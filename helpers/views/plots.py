@@ -210,3 +210,27 @@ def plot_architectures(rows: Sequence[Mapping]) -> None:
         axes.bar_label(bars, [f"{'✓' if row['step'] else '✗'} {row['note']}" for row in part], padding=3, fontsize=8)
         axes.set(xlabel="thousand parameters", xlim=(0, 1500), ylim=(half - 0.4, -0.6))
     plt.show()
+
+
+# -- Chapter 05 --------------------------------------------------------------------------------------------------------
+
+
+def plot_study_of_labels(studies: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]) -> None:
+    """Show accuracy over the number of labels in a panel for each study: a pale mark for each seed, and a line through their means.
+
+    Args:
+        studies: Name, number of labels and start (``plain`` or ``adapted``) to accuracies, one for each seed.
+    """
+    _, panels = plt.subplots(1, len(studies), figsize=(9, 3.2), squeeze=False, layout="constrained")
+    for axes, (name, accuracies) in zip(panels[0], studies.items()):
+        labels = [int(count) for count in accuracies]
+        for start, colour, marker in (("plain", GREY, "s"), ("adapted", BLUE, "o")):
+            shares = np.array([of[start] for of in accuracies.values()])  # (labels, seeds)
+            axes.plot(labels, shares.mean(axis=1), color=colour, marker=marker, label=start)
+            axes.plot(labels, shares, marker, color=colour, alpha=0.4, markersize=4)
+        axes.set(title=f"{name} reviews", xscale="log", xlabel="labels", ylabel="accuracy")
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.set_xticks(labels, labels)
+        axes.minorticks_off()
+        axes.legend()
+    plt.show()

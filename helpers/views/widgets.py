@@ -9,53 +9,48 @@ from collections.abc import Callable, Mapping
 import ipywidgets as widgets
 import torch
 
-from helpers import pretrained
+from helpers import pretrained, validation
 from helpers.chunking import NO_WORD
 from helpers.i18n import say
 from helpers.masking import pick_words
+from helpers.validation import require
 from helpers.views.fill_mask import BLANK, guess_blanks
 from helpers.views.html import Piece, bars_html, bundle_of, lens_html, masked_html, note_html, view_labels
 
 
 class View:
-    """Controls, and a picture drawn anew whenever one of them changes.
+    """Controls, by name, and a picture drawn anew whenever one of them changes.
 
     No widget itself: ipywidgets 7, which Colab has, would display a widget without the static picture.
 
     Args:
         name: For front ends that show plain text.
-        draw: Values of the controls, by name, to HTML.
+        draw: Values of the controls, by name, to HTML; the sentence of a ValueError is shown in its place.
         controls: Name to widget; those without a value, buttons, are no arguments of `draw`.
-
-    Attributes:
-        controls: The widgets, by name.
-        picture: The widget with the HTML.
     """
 
     def __init__(self, name: str, draw: Callable[..., str], controls: Mapping[str, widgets.Widget]):
         self.name, self.controls, self._draw = name, dict(controls), draw
         self.picture = widgets.HTML(layout={"width": "99%", "overflow": "auto"})  # a wide picture scrolls by itself
-        lines = [control for control in controls.values() if isinstance(control, widgets.Text)]
+        lines, others = [], []
         for control in controls.values():
             control.style.description_width = "initial"
             control.observe(self._refresh, names="value")
-        for control in lines:
-            control.layout.width = "98%"
-        for control in controls.values():
-            if isinstance(control, widgets.Checkbox):
-                control.layout.width = "auto"
-        others = widgets.HBox([control for control in controls.values() if control not in lines], layout={"flex_flow": "row wrap"})
-        self.box = widgets.VBox([*lines, others, self.picture])
+            if isinstance(control, widgets.Text):
+                control.layout.width = "98%"
+                lines.append(control)
+            else:
+                control.layout.width = "auto" if isinstance(control, widgets.Checkbox) else None
+                others.append(control)
+        self.box = widgets.VBox([*lines, widgets.HBox(others, layout={"flex_flow": "row wrap"}), self.picture])
         self._refresh()
 
     def _refresh(self, change=None) -> None:
-        self.picture.value = self._draw(**{name: control.value for name, control in self.controls.items() if hasattr(control, "value")})
-
-    def close(self) -> None:
-        """Close the controls and release the models that the view holds."""
-        self._draw = lambda **values: self.picture.value
-        for widget in (*self.controls.values(), self.picture, self.box):
-            widget.close()
+        values = {name: control.value for name, control in self.controls.items() if hasattr(control, "value")}
+        try:
+            self.picture.value = self._draw(**values)
+        except ValueError as error:  # whatever is wrong is said in the view
+            self.picture.value = note_html(str(error))
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         plain = say("{name}: a view with controls, in a running notebook", name=self.name)
@@ -63,12 +58,10 @@ class View:
 
 
 def _check(name: str, tokenizer, *texts) -> None:
-    if not callable(tokenizer) or not hasattr(tokenizer, "convert_ids_to_tokens"):
-        kind = type(tokenizer).__name__
-        raise ValueError(say("{name} takes a tokenizer, as AutoTokenizer.from_pretrained returns one, not {kind}.", name=name, kind=kind))
+    fits, kind = callable(tokenizer) and hasattr(tokenizer, "convert_ids_to_tokens"), type(tokenizer).__name__
+    require(fits, "{name} takes a tokenizer, as AutoTokenizer.from_pretrained returns one, not {kind}.", name=name, kind=kind)
     for text in texts:
-        if not isinstance(text, str):
-            raise ValueError(say("{name} takes its text as a string, not {kind}.", name=name, kind=type(text).__name__))
+        require(isinstance(text, str), "{name} takes its text as a string, not {kind}.", name=name, kind=type(text).__name__)
 
 
 def tokenizer_lens(tokenizer, text: str, second: str = "") -> View:
@@ -86,10 +79,8 @@ def tokenizer_lens(tokenizer, text: str, second: str = "") -> View:
     name = view_labels()
 
     def draw(first: str, second: str) -> str:
-        if not tokenizer.is_fast:
-            return note_html(name["slow"].format(tokenizer=type(tokenizer).__name__))
-        if not first.strip():
-            return note_html(name["empty"])
+        validation.word_ids(tokenizer)
+        require(first.strip(), name["empty"])
         encoded = tokenizer(first, second or None, verbose=False)
         return lens_html(encoded.tokens(), encoded["input_ids"], encoded.get("token_type_ids", []), encoded.word_ids())
 
@@ -103,11 +94,9 @@ def mask_pieces(tokenizer, text: str, rate: float, whole: bool, mix: bool, seed:
     Args:
         tokenizer: A fast tokenizer with a mask token.
         text: One text.
-        rate: Probability of each token to be selected, or of each word.
-        whole: Select words with all their tokens.
+        rate: Probability of each token to be selected, or under `whole` of each word with all its tokens.
         mix: Of the selected tokens 80% become the mask token, 10% a random one, 10% stay
             (https://arxiv.org/abs/1810.04805); otherwise all become the mask token.
-        seed: Of the random numbers.
     """
     encoded = tokenizer(text, return_offsets_mapping=True, verbose=False)
     ids, special_ids = encoded["input_ids"], set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}  # an unknown word is a word
@@ -143,14 +132,13 @@ def masking_explorer(tokenizer, text: str, rate: float = 0.15, seed: int = 0) ->
         ValueError: An argument is no tokenizer or no string, or the rate is beyond the slider's ends.
     """
     _check("masking_explorer", tokenizer, text)
-    if not 0 <= rate <= 0.6:
-        raise ValueError(say("masking_explorer takes a rate between 0 and 0.6, not {rate}.", rate=rate))
+    require(0 <= rate <= 0.6, "masking_explorer takes a rate between 0 and 0.6, not {rate}.", rate=rate)
     name = view_labels()
 
     def draw(text: str, rate: float, whole: bool, mix: bool, seed: int) -> str:
-        lack = "maskless" if tokenizer.mask_token is None else "slow" if not tokenizer.is_fast else "" if text.strip() else "empty"
-        if lack:
-            return note_html(name[lack].format(tokenizer=type(tokenizer).__name__))
+        validation.mask_token(tokenizer)
+        validation.word_ids(tokenizer)
+        require(text.strip(), name["empty"])
         return masked_html(mask_pieces(tokenizer, text, rate, whole, mix, seed), rate)
 
     controls = {
@@ -168,8 +156,6 @@ def masking_explorer(tokenizer, text: str, rate: float = 0.15, seed: int = 0) ->
 def fill_mask_playground(checkpoints: Mapping[str, tuple], sentence: str, k: int = 5) -> View:
     """Show what checkpoints predict for the blanks of one sentence, side by side; Enter predicts again.
 
-    The view keeps the models in memory until `View.close`.
-
     Args:
         checkpoints: Name to a masked language model and its tokenizer.
         sentence: Text with a blank, ``[MASK]``, ``<mask>`` or ``___`` for any of the models.
@@ -178,35 +164,28 @@ def fill_mask_playground(checkpoints: Mapping[str, tuple], sentence: str, k: int
     Raises:
         ValueError: There is no checkpoint, one is no pair of a masked language model and a tokenizer, or `k` is below 1.
     """
-    if not checkpoints or not isinstance(checkpoints, Mapping) or k < 1:
-        raise ValueError(say('fill_mask_playground takes {{"name": (model, tokenizer)}} with one entry or more, and k of 1 or more.'))
+    fits = isinstance(checkpoints, Mapping) and checkpoints and k > 0
+    require(fits, 'fill_mask_playground takes {{"name": (model, tokenizer)}} with one entry or more, and k of 1 or more.')
     for checkpoint, pair in checkpoints.items():
-        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            kind = type(pair).__name__
-            raise ValueError(
-                say("fill_mask_playground takes a pair (model, tokenizer) for {name!r}, not {kind}.", name=checkpoint, kind=kind)
-            )
-        _check("fill_mask_playground", pair[1], sentence)
-        if getattr(pair[0], "get_output_embeddings", lambda: None)() is None:
-            raise ValueError(
-                say(
-                    "{kind}, for {name!r}, cannot guess tokens; load it by AutoModelForMaskedLM.from_pretrained.",
-                    kind=type(pair[0]).__name__,
-                    name=checkpoint,
-                )
-            )
+        fits, kind = isinstance(pair, (tuple, list)) and len(pair) == 2, type(pair).__name__
+        require(fits, "fill_mask_playground takes a pair (model, tokenizer) for {name!r}, not {kind}.", name=checkpoint, kind=kind)
+        model, tokenizer = pair
+        _check("fill_mask_playground", tokenizer, sentence)
+        require(
+            getattr(model, "get_output_embeddings", lambda: None)() is not None,
+            "{kind}, for {name!r}, cannot guess tokens; load it by AutoModelForMaskedLM.from_pretrained.",
+            kind=type(model).__name__,
+            name=checkpoint,
+        )
     name = view_labels()
 
     def draw(sentence: str) -> str:
-        if not BLANK.search(sentence):
-            return note_html(name["write"])
+        require(BLANK.search(sentence), name["write"])
         columns = {}
         for checkpoint, (model, tokenizer) in checkpoints.items():
-            if tokenizer.mask_token is None:
-                return note_html(name["maskless"].format(tokenizer=type(tokenizer).__name__))
+            validation.mask_token(tokenizer)
             columns[checkpoint] = guess_blanks(model, tokenizer, sentence, k)
-            if not columns[checkpoint]:
-                return note_html(name["long"].format(limit=pretrained.max_length(tokenizer, model)))
+            require(columns[checkpoint], name["long"], limit=pretrained.max_length(tokenizer, model))
         return bars_html(columns)
 
     line = widgets.Text(sentence, description=f"{name['first']} ⏎", continuous_update=False)  # a model is too slow for every key

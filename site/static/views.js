@@ -217,7 +217,7 @@
           const bar = make("progress", { max: 1, value: 0 });
           bar.setAttribute("aria-label", labels.loading);
           status.replaceChildren(`${labels.loading} `, bar);
-          await keepOffline();
+          await Promise.race([keepOffline(), new Promise((done) => setTimeout(done, 2000))]); // some browsers never start a worker
           await models.load(needed, (done, all) => (bar.value = done / all));
         }
         const html = await draw(spec, values());

@@ -6,6 +6,7 @@ Two tasks are newer, `join_pair` and `accumulating_loop`; their answers are by t
 import contextlib
 import importlib
 import io
+import random
 
 from helpers import exercises
 
@@ -20,6 +21,11 @@ def cases(*numbers: str) -> list[tuple]:
     return listed
 
 
+def messages(exercise) -> list[str]:
+    """Return what an exercise says of typical mistakes, each once."""
+    return list(dict.fromkeys(text for case in exercise.cases(random.Random(0)) for text in exercise.mistakes(*case)))
+
+
 def label(answer) -> str:
     """Return the name of a function, or a value in short."""
     return getattr(answer, "__name__", repr(answer)[:40])
@@ -27,7 +33,7 @@ def label(answer) -> str:
 
 def misjudged(number: str, name: str, answer, right: bool, runs: int) -> list[str]:
     """Return what the check said in the runs where it was wrong about the answer."""
-    bound = getattr(exercises.chapter(number), name)
+    exercise = getattr(exercises.chapter(number), name)
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        notes = [bound.check(answer) for _ in range(runs)]
+        notes = [exercise.check(answer) for _ in range(runs)]
     return [repr(note) for note in notes if (note.kind == "right") != right]

@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset
 
-from common import ROOT
+from common import ROOT, run_cells
 from helpers.metrics import mean_masked_loss
 
 BOOK = nbformat.read(ROOT / "notebooks" / "02_manual_masking.ipynb", as_version=4)
@@ -140,3 +140,12 @@ def test_a_small_batch_gives_the_gradients_of_its_rows(chapter, tiny_model, batc
     model = copy.deepcopy(tiny_model)
     model(**{name: tensor[:2] for name, tensor in batch.items()}).loss.backward()
     assert_same(step_gradients(chapter, tiny_model, [small]), {n: p.grad for n, p in model.named_parameters() if p.grad is not None})
+
+
+def test_of_texts_that_repeat_each_is_on_one_side(tmp_path):
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "train.txt").write_text("".join(f"Film number {i}.\n" for i in range(20)) * 5)
+    without = r"tokenizer|labels|special|model[.(]|logits"
+    names = run_cells("02", without, "limits =", dataset=str(tmp_path / "texts"), output_dir=str(tmp_path / "out"))
+    train, test = names["texts"]["train"], names["texts"]["test"]
+    assert sorted([*train, *test]) == sorted(f"Film number {i}." for i in range(20)) and len(test) == 4

@@ -1,8 +1,9 @@
 """What chapter 05 says of the loop and of the study, against the helpers as they are and against SciPy."""
 
-import inspect
 import json
 import re
+from dataclasses import replace
+from html import unescape
 
 import nbformat
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 from scipy import stats
 
 from common import ROOT
-from helpers import metrics, results
-from helpers.train import loop, setup
+from helpers import results
+from helpers.train import loop
+from helpers.train.setup import forget_accelerator, new_accelerator
+from training import SEED, SETTINGS, assert_same, frozen_rows, masked_chunks, new_run, tiny_bert, weights_of
 
 pytestmark = pytest.mark.long
 
@@ -31,27 +34,53 @@ def definition(name, **names):
     return names[name]
 
 
-def test_the_functions_shown_are_those_of_the_helpers():
-    shown = "".join(output.data.get("text/markdown", "") for cell in BOOK.cells for output in cell.get("outputs", []) if "data" in output)
-    for function in (
-        setup.prepare, loop.token_losses, loop.backward, loop.train_step, loop.remaining_batches, loop.evaluate,
-        metrics.as_perplexity, loop.train,
-    ):  # fmt: skip
-        assert inspect.getsource(function) in shown, function.__name__
+@pytest.fixture
+def accelerator():
+    yield new_accelerator(SEED, cpu=True, mixed_precision="no")
+    forget_accelerator()
+
+
+@pytest.mark.parametrize("epochs", [2, 1.5])
+def test_the_page_trains_as_the_loop_of_the_helpers(tokenizer, accelerator, epochs):
+    run = new_run(tokenizer, num_train_epochs=epochs)
+    loop.record(run)
+    loop.train(run)
+    names = {}
+    for text in ("import math", "def set_up(", "def train("):
+        exec(cell(text).source, names)
+    settings = replace(SETTINGS, num_train_epochs=epochs)
+    parts = names["set_up"](accelerator, tiny_bert(), masked_chunks(tokenizer), frozen_rows(tokenizer), settings)
+    history, losses = names["train"](accelerator, *parts)
+    assert losses == pytest.approx(run.losses, abs=1e-6) and len(losses) == run.steps
+    assert history == [{name: pytest.approx(value, rel=1e-6) for name, value in row.items() if name in history[0]} for row in run.history]
+    assert_same(accelerator.unwrap_model(parts[0]).state_dict(), weights_of(run))
 
 
 def test_the_diff_rebuilds_both_loops():
-    page = cell("difflib.ndiff").outputs[0].data["text/html"]
-    lines = re.findall(r"<div[^>]*>(.*?)</div>", page)
+    page = cell("code_diff").outputs[0].data["text/html"]
+    lines = [unescape(line) for line in re.findall(r"<div[^>]*>(.*?)</div>", page)]
     for marker, name in (("+", "plain_loop"), ("-", "accelerated_loop")):
         rebuilt = [line[2:] for line in lines if line[0] != marker]
         assert rebuilt == cell(f"def {name}(").source.splitlines()
 
 
-def test_two_processes_report_the_perplexities_of_one():
-    text = "".join(output.text for output in cell("accelerate.commands.launch").outputs if output.output_type == "stream")
-    two, one = (re.findall(r"perplexity ([\d.]+) on ([\d,]+)", part) for part in text.split("one process"))
-    assert len(one) == 2 and one == two
+def printed(text):
+    return "".join(output.text for output in cell(text).outputs if output.output_type == "stream")
+
+
+def test_plain_accelerators_multiply_the_batch_and_split_batches_do_not():
+    alone, plain, split = printed("launch(both, 2)").splitlines()
+    four = ", ".join(f"16 rows at rate {rate:.2f}" for rate in (1, 0.75, 0.5, 0.25))
+    assert re.fullmatch(rf"one process +{four}", alone) and re.fullmatch(rf"two, split_batches=True +{four}", split)
+    assert re.fullmatch(r"two, Accelerator\(\) +32 rows at rate 1.00, 32 rows at rate 0.50", plain)
+
+
+def test_two_processes_report_the_figures_of_one():
+    one, two = re.findall(r"^(?:one process|two processes) +(.*)$", printed("launch(short_training, n)"), re.M)
+    assert [float(figure) for figure in re.findall(r"[\d.]+", two)] == [
+        pytest.approx(float(figure), abs=2e-3) for figure in re.findall(r"[\d.]+", one)
+    ]
+    assert float(re.search(r"two processes to one: ([\d.]+)", printed("launch(short_training, n)"))[1]) < 1.5
 
 
 def test_reading_reviews_lowers_the_perplexity_of_reviews():

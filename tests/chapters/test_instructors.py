@@ -17,7 +17,7 @@ pytestmark = pytest.mark.long
 TEXT = (ROOT / "INSTRUCTORS.md").read_text(encoding="utf-8")
 NOTEBOOKS = {path.stem[:2]: nbformat.read(path, as_version=4) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
 CHAPTERS = {part[:2]: part for part in re.split(r"^## (?:Chapter )?", TEXT, flags=re.MULTILINE) if re.match(r"\d\d: ", part)}
-EXERCISES = {number: [bound.exercise.name for bound in exercises.chapter(number)] for number in NOTEBOOKS}
+EXERCISES = {number: [exercise.name for exercise in exercises.chapter(number)] for number in NOTEBOOKS}
 chapters = pytest.mark.parametrize("number", list(NOTEBOOKS))
 
 

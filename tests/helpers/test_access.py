@@ -60,26 +60,20 @@ def test_edited_rows_are_read_anew(tmp_path, look):
 
 @pytest.fixture
 def checkpoint(tmp_path):
-    return shutil.copytree(ROOT / "lab" / "checkpoints" / "mini-bert", tmp_path / "checkpoint")
+    return shutil.copytree(ROOT / "lab" / "checkpoints" / "mini-bert", tmp_path / "mini")
 
 
-def test_damaged_weights_are_named_with_a_way_out(checkpoint, look):
+@pytest.mark.parametrize("kept", [1000, -10], ids=["the beginning", "all but the end"])
+def test_damaged_weights_are_told_with_a_way_out(checkpoint, look, kept):
     file = checkpoint / "model.safetensors"
-    file.write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(OSError, match=r"The weights .*model.safetensors are damaged .*'git checkout -- lab'"):
-        look(checkpoint=str(checkpoint))
-
-
-def test_weights_cut_off_in_the_middle_are_damaged_too(checkpoint, look):
-    file = checkpoint / "model.safetensors"
-    file.write_bytes(file.read_bytes()[:-10])
-    with pytest.raises(OSError, match="are damaged"):
+    file.write_bytes(file.read_bytes()[:kept])
+    with pytest.raises(ValueError, match=r"mini cannot be opened \(.*header.*\): .*'git checkout -- lab'"):
         look(checkpoint=str(checkpoint))
 
 
 def test_a_pickle_is_no_checkpoint(checkpoint, look):
     (checkpoint / "model.safetensors").rename(checkpoint / "pytorch_model.bin")
-    with pytest.raises(OSError, match="no .*safetensors weights; only this format is loaded, since a pickle can run code"):
+    with pytest.raises(ValueError, match="no .*safetensors weights; only this format is loaded, since a pickle can run code"):
         look(checkpoint=str(checkpoint))
 
 

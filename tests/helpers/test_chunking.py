@@ -1,8 +1,10 @@
+import numpy as np
 import pytest
+from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.chunking import NO_WORD, chunk, text_to_chunks, tokenizing
+from helpers.chunking import NO_WORD, chunk, rows_as_arrays, text_to_chunks, tokenizing
 
 corpora = st.lists(st.lists(st.integers(0, 9999), max_size=40), max_size=30)
 
@@ -69,15 +71,19 @@ def test_special_tokens_have_no_word_id_even_where_a_text_spells_them(tokenizer,
         assert chunk(row, 4) == {name: rows.tolist() for name, rows in text_to_chunks(one, 4)({"text": [text]}).items()}
 
 
-@pytest.mark.parametrize("value", [None, 3, ["a"]])
-def test_a_row_that_is_no_text_is_named(tokenizer, value):
-    with pytest.raises(ValueError, match=r"Row 1 of this batch has .* in the column 'text' where a text belongs; drop such rows first"):
-        tokenizing(tokenizer)({"text": ["fine", value]})
-
-
 def test_a_tokenizer_without_word_ids_is_refused():
     class Slow:
         is_fast = False
 
-    with pytest.raises(ValueError, match="Slow gives no word ids, which whole-word masking needs; take a checkpoint"):
+    with pytest.raises(ValueError, match="Slow is a slow tokenizer, which gives no word ids: take a checkpoint"):
         tokenizing(Slow())
+
+
+@pytest.mark.parametrize("rows", [[0], [7, 2, 2, 9], list(range(10))])
+def test_rows_as_arrays_are_those_of_the_data_set(rows):
+    columns = {name: np.arange(first, first + 60).reshape(12, 5) for name, first in (("input_ids", 0), ("word_ids", -1))}
+    chunks = Dataset.from_dict(columns).select(range(1, 12)).with_format("arrow")  # the first row is not among them
+    arrays = rows_as_arrays(chunks, rows)
+    assert arrays.keys() == columns.keys()
+    for name, array in arrays.items():
+        assert array.dtype == np.int64 and array.tolist() == [columns[name][row + 1].tolist() for row in rows]

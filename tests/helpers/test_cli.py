@@ -138,6 +138,9 @@ def test_pushing_without_a_token_is_refused_before_training(materials, tmp_path,
     (["--batch-size", "0"], "batch_size must be a whole number above 0"),
     (["--dataset", "no/such/folder"], "There is no folder 'no/such/folder' for dataset"),
     (["--text-column", "texts"], "The data set has no column 'texts', only text"),
+    (["--warmup-steps", "-5"], "warmup_steps must be a whole number above 0, not -5"),
+    (["--save-every", "-1"], "save_every must be a whole number above 0, not -1"),
+    (["--warmup-steps", "18"], "A warm-up of 18 steps fills this training of 18: lower warmup_steps"),
     (["--resume", "lab"], "lab is no checkpoint and holds none"),
 ])  # fmt: skip
 def test_other_mistakes_take_one_sentence_too(materials, tmp_path, words, message):

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from helpers import exercises
-from helpers.exercises.engine import BoundExercise, Exercise, Raised, Wrong, is_stub, same
+from helpers.exercises.comparison import Raised, difference, same
+from helpers.exercises.engine import Exercise, Wrong, is_stub
 
 RIGHT = [  # result of an answer, right result
     (np.int32(5), 5), (torch.tensor(5), 5), (2, 2.0), (np.float32(0.1), 0.1), (torch.tensor(0.1), 0.1), (0.1 + 0.2, 0.3),
@@ -39,6 +40,21 @@ def test_another_kind_or_value_is_wrong(answer, right):
 
 
 @pytest.mark.parametrize(
+    "answer, right, place",
+    [
+        ([1, [2, 4]], [1, [2, 3]], "[1][1]"), ({"a": 1, "b": [True]}, {"a": 1, "b": [False]}, "['b'][0]"), ([1], [1, 2], ""),
+        (torch.tensor([[1, 2], [3, 5]]), torch.tensor([[1, 2], [3, 4]]), "[1][1]"), ({"a": [0]}, {"a": [1, 2]}, "['a']"),
+    ],
+)  # fmt: skip
+def test_a_difference_is_found_where_it_is(answer, right, place):
+    assert difference(answer, right).place == place
+
+
+def test_a_tolerance_is_relative():
+    assert same([2.0, 100.0], [2.0, 101.0], tolerance=0.02) and not same([2.0, 100.0], [2.0, 103.0], tolerance=0.02)
+
+
+@pytest.mark.parametrize(
     "answer, stub", [(..., True), ({"a": ..., "b": 1}, True), (lambda: None, True), (lambda: 0, False), (None, False), (int, False)]
 )
 def test_a_stub_is_told_from_an_answer(answer, stub):
@@ -50,15 +66,24 @@ def double(values):
 
 
 def of_one_case(**options):
-    return BoundExercise(Exercise("double", double, "Two times each.", lambda chance: [([1, 2],), ([3],)], **options))
+    return Exercise("double", double, "Two times each.", lambda chance: [([1, 2],), ([3],)], **options)
 
 
 def test_a_mistake_is_recognised_and_any_other_result_shown():
-    bound = of_one_case(mistakes=[(lambda values: values * 2, "You repeat the list.")])
-    assert bound.check(double).kind == "right"
-    assert bound.check(lambda values: values + values).text == "You repeat the list."
-    assert bound.check(lambda values: [0]).text == "For [3] it should return [6], and returns [0]."
+    exercise = of_one_case(mistakes=lambda values: {"You repeat the list.": values * 2})
+    assert exercise.check(double).kind == "right"
+    assert exercise.check(lambda values: values + values).text == "You repeat the list."
+    assert exercise.check(lambda values: [0]).text == "For [3], result[0] should be 6, and is 0."
+    assert exercise.check(lambda values: 0).text == "For [3], result should be [6], and is 0."
     assert of_one_case(otherwise="Look again.").check(lambda values: [0]).text == "Look again."
+
+
+def test_a_mistake_may_be_one_in_some_cases_alone():
+    """Where it does no harm, `mistakes` leaves it out, and the right result is expected there."""
+    message = "One value is a value too."
+    exercise = of_one_case(mistakes=lambda values: {message: []} if len(values) == 1 else {})
+    assert exercise.check(lambda values: double(values) if len(values) > 1 else []).text == message
+    assert exercise.check(lambda values: []).text != message
 
 
 def test_an_answer_gets_copies_and_leaves_the_random_numbers_alone():
@@ -79,7 +104,7 @@ def test_a_judge_says_what_is_wrong():
         assert isinstance(chance, random.Random)
         raise Wrong("It is {n} too many.", n=answer)
 
-    assert repr(BoundExercise(Exercise("count", "1", "Count.", judge=judge)).check(3)) == "✗ Not yet: It is 3 too many."
+    assert repr(Exercise("count", 1, "Count.", judge=judge).check(3)) == "✗ Not yet: It is 3 too many."
 
 
 def test_an_exception_is_shown_with_the_line_that_raised():

@@ -2,48 +2,64 @@
 
 import random
 import re
+from dataclasses import replace
 
 import answers
 import numpy as np
 import pytest
 import torch
 
-from helpers import exercises
+from helpers import chunking, exercises, metrics
+from helpers.exercises import chapter_05
+from helpers.exercises.comparison import Raised
+from helpers.exercises.fixtures import tiny_model
+from helpers.train.setup import forget_accelerator
 
 CHAPTERS = ("01", "02", "03", "04", "05")
-ALL = [(number, bound.exercise.name) for number in CHAPTERS for bound in exercises.chapter(number)]
-MISTAKES = [(number, name, i) for number, name in ALL for i in range(len(getattr(exercises.chapter(number), name).exercise.mistakes))]
-JUDGED = [  # wrong answers to exercises with a judge, and what it should say of them
-    ("02", "pick_exactly", "one_draw_for_all_rows", "The counts are right, but rows have their holes in the same places"),
-    ("02", "pick_exactly", "special_tokens_too", "Special tokens are hidden in"),
-    ("02", "pick_exactly", "the_first_ones", "The same generator|The counts are right, but"),
-    ("02", "pick_exactly", "generator_not_used", "The same generator gives other holes"),
-    ("02", "losses_by_rate", "every_token", "For the rate .* Are visible tokens -100 in the labels"),
-    ("02", "losses_by_rate", "one_draw_32_times", "For the rate .* One draw is luck"),
-    ("02", "losses_by_rate", "special_tokens_too", r"\[CLS\] or \[SEP\] is hidden"),
-    ("02", "losses_by_rate", "without_attention", "The model should attend to every token"),
-    ("02", "losses_by_rate", "list", "It should return a dictionary"),
-    ("03", "mask_spans", "masked_alone", ".*"),
-    ("05", "accumulating_loop", "mean_of_batches", "Each batch counts the same"),
-    ("05", "accumulating_loop", "no_zero_grad", "The first step is right, and the later ones"),
-    ("05", "accumulating_loop", "every_batch_a_step", "The weights change after batches"),
-    ("05", "accumulating_loop", "no_step", "The weights never change"),
-    ("05", "accumulating_loop", "adam", "The gradients are right, but the weights move otherwise"),
-    ("05", "accumulating_loop", "divided_once_more", "The gradient of a step should be"),
-    ("05", "accumulating_loop", "losses_as_tensors", "The losses should be numbers"),
-    ("05", "accumulating_loop", "losses_divided", "The losses of the steps should be"),
-    ("04", "train_another", "half_is_masked", ".* of the tokens are masked"),
-]
+ALL = [(number, exercise.name) for number in CHAPTERS for exercise in exercises.chapter(number)]
+LONG = ("losses_by_rate", "compare", "fill_all", "train_another", "accumulating_loop")  # a check runs a model many times
+JUDGED = {  # of answers to exercises with a judge: what it should say of some wrong ones
+    "pick_exactly": {
+        "one_draw_for_all_rows": "The counts are right, but rows have their holes in the same places",
+        "special_tokens_too": r"Special tokens, such as \[CLS\] and \[SEP\], are hidden in \d+ of 12 rows",
+        "the_first_ones": "The same generator|The counts are right, but",
+        "generator_not_used": "The same generator gives other holes",
+    },
+    "losses_by_rate": {
+        "every_token": "For the rate .* Are visible tokens -100 in the labels",
+        "one_draw_32_times": "For the rate .* One draw is luck",
+        "special_tokens_too": "Special tokens, such as .* are hidden in .* rows",
+        "without_attention": "The model should attend to every token",
+        "list": "It should return a dictionary",
+    },
+    "mask_spans": {
+        "masked_alone": r"It should return two things, and returns \[",
+        "two_words": "The shortest run of hidden words has 2 and should have 3",
+        "four_words": "The shortest run of hidden words has 4 and should have 3",
+        "labels_everywhere": r"labels\[0\] should be -100, and is \d+:",
+        "thirty_percent": r"3\d\.\d% of the tokens are hidden, and 15\.0% should be",
+    },
+    "train_another": {
+        "half_is_masked": r".*% of the tokens are hidden, and 15\.0% should be",
+        "random_weights": "The model has other weights",
+        "perplexity": r"The model's loss is .*, and you return \d+\.",
+    },
+    "accumulating_loop": {
+        "mean_of_batches": "Each batch counts the same",
+        "no_zero_grad": "The first step is right, and the later ones",
+        "every_batch_a_step": "The weights change after batches",
+        "no_step": "The weights never change",
+        "adam": "The gradients are right, but the weights move otherwise",
+        "divided_once_more": "The gradient of a step should be",
+        "losses_as_tensors": "A loss is a tensor",
+        "losses_divided": "The losses of the steps should be",
+    },
+}
+TOLD = [(name, wrong, sentence) for name, sentences in JUDGED.items() for wrong, sentence in sentences.items()]
 
 
 def of(number, name):
     return getattr(exercises.chapter(number), name)
-
-
-def answer_of(bound):
-    """Return the solution, as a learner's function or value."""
-    solution = bound.exercise.solution
-    return eval(solution) if isinstance(solution, str) else solution
 
 
 def stub(*args, **kwargs): ...
@@ -51,38 +67,42 @@ def stub(*args, **kwargs): ...
 
 def test_each_exercise_knows_two_mistakes_or_has_a_judge():
     assert len(set(ALL)) == len(ALL) == 26
-    for number, name in ALL:
-        exercise = of(number, name).exercise
-        assert len(exercise.mistakes) >= 2 or exercise.judge, name
-        assert not (exercise.mistakes and exercise.judge), name  # no judge would consult them
+    known = {name: len(answers.messages(of(number, name))) for number, name in ALL}
+    assert {name for name, count in known.items() if count < 2} == set(JUDGED) == {name for n, name in ALL if of(n, name).judge}
+    assert sum(known.values()) == 81  # as tests/README.md says
 
 
 @pytest.mark.parametrize("number, name", ALL)
 def test_the_solution_is_accepted_each_time(number, name):
-    bound = of(number, name)
+    exercise = of(number, name)
     for _ in range(3):
-        assert bound.check(answer_of(bound)).kind == "right"
+        assert exercise.check(exercise.right_answer).kind == "right"
 
 
-@pytest.mark.parametrize("number, name, index", MISTAKES)
-def test_each_typical_mistake_gets_its_own_message(number, name, index):
-    bound = of(number, name)
-    wrong, message = bound.exercise.mistakes[index]
-    for _ in range(3):
-        note = bound.check(wrong)
-        assert note.kind == "wrong" and note.text == message, note
-    messages = [text for _, text in bound.exercise.mistakes]
-    assert len(set(messages)) == len(messages)
+@pytest.mark.parametrize("number, name", [(number, name) for number, name in ALL if name not in JUDGED])
+def test_each_typical_mistake_gets_its_own_message(number, name):
+    exercise = of(number, name)
+    for message in answers.messages(exercise):
+
+        def run(answer, *case, message=message):
+            """Return the right result of the right answer, and of any other that of the mistake."""
+            right = exercise.result(exercise.right_answer, case)
+            result = right if answer is exercise.right_answer else exercise.mistakes(*case).get(message, right)
+            if isinstance(result, Raised):
+                raise result.error
+            return result
+
+        for _ in range(3):
+            note = replace(exercise, run=run).check(print)
+            assert note.kind == "wrong" and note.text == message, note
 
 
-@pytest.mark.parametrize("number, name, wrong, message", JUDGED)
-def test_a_judge_says_what_is_wrong(number, name, wrong, message):
+@pytest.mark.parametrize("name, wrong, sentence", TOLD)
+def test_a_judge_says_what_is_wrong(name, wrong, sentence):
+    (number,) = [number for number, known in ALL if known == name]
     (answer,) = [answer for _, exercise, label, answer, _ in answers.cases(number) if label == f"{name}__{wrong}" and exercise == name]
     note = of(number, name).check(answer)
-    assert note.kind == "wrong" and re.match(message, note.text), note
-
-
-LONG = ("losses_by_rate", "compare", "fill_all", "train_another", "accumulating_loop")  # a check runs a model many times
+    assert note.kind == "wrong" and re.match(sentence, note.text), note
 
 
 @pytest.mark.parametrize("number", CHAPTERS)
@@ -106,11 +126,14 @@ def test_every_exercise_has_a_dozen_wrong_answers_and_unusual_right_ones():
 
 @pytest.mark.parametrize("number, name", ALL)
 def test_a_stub_is_not_answered_yet_and_hint_and_solution_help(number, name):
-    bound = of(number, name)
-    assert bound.check(... if isinstance(bound.exercise.solution, str) else stub).kind == "unanswered"
-    assert len(bound.hint().text) > 10
-    source = bound.solution().text
-    assert re.match(rf"(def {name}\(|{name} = )", source) and "@" not in source.splitlines()[0]
+    exercise = of(number, name)
+    assert exercise.check(stub if callable(exercise.right_answer) else ...).kind == "unanswered"
+    assert len(exercise.hint().text) > 10
+    source = exercise.solution().text
+    assert re.match(rf"(def {name}\(|{name} = )", source) and '"""' not in source
+    scope = {"torch": torch, "chunking": chunking, "metrics": metrics}
+    exec(source, scope)
+    assert exercise.check(scope[name]).kind == "right"
 
 
 def anything(chance: random.Random):
@@ -134,9 +157,9 @@ def anything(chance: random.Random):
 
 @pytest.mark.parametrize("number, name", ALL)
 def test_no_check_ever_raises(number, name):
-    bound, chance = of(number, name), random.Random(0)
+    exercise, chance = of(number, name), random.Random(0)
     for _ in range(5 if name in LONG else 20):
-        note = bound.check(anything(chance))
+        note = exercise.check(anything(chance))
         assert note.kind in ("wrong", "error", "unanswered") and repr(note) and note._repr_html_()
 
 
@@ -144,20 +167,16 @@ def test_the_lengths_that_models_read_are_the_librarys():
     from transformers import BertConfig, BigBirdConfig, ModernBertConfig
 
     classes = {"BERT": BertConfig, "BigBird": BigBirdConfig, "ModernBERT": ModernBertConfig}
-    assert answer_of(of("03", "longest")) == {name: config().max_position_embeddings for name, config in classes.items()}
+    assert of("03", "longest").right_answer == {name: config().max_position_embeddings for name, config in classes.items()}
 
 
 def test_a_pair_by_hand_is_the_tokenizers(tokenizer):
     one, two = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("Rain fell.", "It rained all day."))
-    joined = of("01", "join_pair").exercise.solution(one, two, tokenizer.cls_token_id, tokenizer.sep_token_id)
+    joined = of("01", "join_pair").right_answer(one, two, tokenizer.cls_token_id, tokenizer.sep_token_id)
     assert joined == dict(tokenizer("Rain fell.", "It rained all day."))
 
 
 def test_accumulated_steps_are_those_of_larger_batches():
-    from helpers.exercises import chapter_05
-    from helpers.exercises.fixtures import tiny_model
-    from helpers.train.setup import forget_accelerator
-
     ids = torch.randint(5, 300, (12, 10))
     labels = ids.masked_fill(torch.arange(10) >= torch.arange(12)[:, None] % 5 + 1, -100)
     rows = [{"input_ids": row, "labels": label} for row, label in zip(ids, labels)]
@@ -166,7 +185,7 @@ def test_accumulated_steps_are_those_of_larger_batches():
     for size, every in ((2, 3), (6, 1)):
         model = tiny_model()
         model.load_state_dict(weights)
-        losses = chapter_05.accumulating_loop.solution(model, torch.utils.data.DataLoader(rows, size), every, 1e-3)
+        losses = chapter_05.accumulating_loop(model, torch.utils.data.DataLoader(rows, size), every, 1e-3)
         forget_accelerator()
         results.append((losses, chapter_05.weights(model).cpu()))
     (small, moved), (large, moved_too) = results

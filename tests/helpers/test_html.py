@@ -1,12 +1,13 @@
 """Static pictures of losses and masked tokens."""
 
+import inspect
 import math
 import re
 from html import unescape
 
 import torch
 
-from helpers.views.html import loss_html, masked_tokens
+from helpers.views.html import code_diff, loss_html, masked_tokens
 
 
 def test_losses_that_are_no_numbers_leave_gaps():
@@ -25,3 +26,20 @@ def test_masked_tokens_are_seen_without_colour_and_markup_in_a_text_stays_text(t
     shown = unescape(re.sub(r"<[^>]*>", " ", page)).split()
     tokens = tokenizer.convert_ids_to_tokens(before[0].tolist())
     assert shown == [*tokens[:3], tokenizer.mask_token, *tokens[3:]]  # the old token struck through, then the new one
+
+
+def before(a):
+    return a < 1
+
+
+def after(a):
+    if a < 1:
+        return "less"
+    return None
+
+
+def test_a_diff_rebuilds_both_functions():
+    lines = [unescape(line) for line in re.findall(r"<div[^>]*>(.*?)</div>", code_diff(before, after))]
+    for other, function in (("+", before), ("-", after)):
+        assert [line[2:] for line in lines if line[0] != other] == inspect.getsource(function).splitlines()
+    assert {line[0] for line in lines} == {"+", "-"}  # not a line is common to them

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 
+import answers
 import pytest
 
 from common import ROOT
@@ -17,32 +18,35 @@ from helpers.views import html
 CHAPTERS = ("01", "02", "03", "04", "05")
 TERMINAL = ("cli.py", "loop.py")  # programs for a terminal, in English
 FILES = [path for path in sorted((ROOT / "helpers").rglob("*.py")) if path.name not in TERMINAL]
-SPEAKERS = {"say": 0, "translated": 0, "Wrong": 0, "_note": 1}  # functions and the place of the text among their arguments
+SPEAKERS = {"say": 0, "translated": 0, "Wrong": 0, "require": 1}  # functions and the place of the text among their arguments
 PLACEHOLDER = r"\{+[^{}]*\}+"
 CODE = re.compile(rf"{PLACEHOLDER}|`[^`]*`|<[^>]*>|\w+(?:[._=(\[]+['\w]+)+|\w*_\w+|(?<!\w)--?\w+", re.ASCII)
 HAN, ENGLISH = re.compile(r"[\u3001-\u303f\u4e00-\u9fff]"), re.compile(r"[A-Za-z']+(?: [A-Za-z']+){4,}")
 
 
-def calls(file) -> Iterator[tuple[str, ast.Call]]:
+def calls(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
     """Calls by a plain name or of a method, with that name."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             yield getattr(node.func, "id", getattr(node.func, "attr", "")), node
 
 
+def said_in(file) -> Iterator[str]:
+    """The texts in the calls that say something, and those that are first named `message`."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    texts = [call.args[SPEAKERS[name]] for name, call in calls(tree) if name in SPEAKERS and call.args]
+    texts += [node.value for node in ast.walk(tree) if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "message"]
+    yield from (text.value for text in texts if isinstance(text, ast.Constant))
+
+
 def utterances() -> dict[str, str]:
     """Every English text that a learner can meet, with the file that says it."""
-    found = []
-    for file in FILES:
-        for name, call in calls(file):
-            text = call.args[SPEAKERS[name]] if len(call.args) > SPEAKERS.get(name, 99) else None
-            if isinstance(text, ast.Constant):
-                found.append((text.value, file))
+    found = [(text, file) for file in FILES for text in said_in(file)]
     found += [(text, ROOT / "helpers" / "views" / "html.py") for text in html.LABELS.values()]
     found += [(heading, ROOT / "helpers" / "exercises" / "engine.py") for _, _, heading in engine.KINDS.values()]
     for number in CHAPTERS:
-        for exercise in (bound.exercise for bound in exercises.chapter(number)):
-            said = [exercise.hint, *filter(None, [exercise.otherwise]), *(message for _, message in exercise.mistakes)]
+        for exercise in exercises.chapter(number):
+            said = [exercise.hint_text, *filter(None, [exercise.otherwise]), *answers.messages(exercise)]
             found += [(text, ROOT / "helpers" / "exercises" / f"chapter_{number}.py") for text in said]
     return {text: str(file.relative_to(ROOT)) for text, file in sorted(found, key=lambda pair: pair[1], reverse=True)}
 
@@ -70,10 +74,11 @@ def test_the_table_has_one_entry_a_line():
 
 
 def test_a_changed_message_is_named(monkeypatch):
-    exercise = exercises.chapter("01").pad.exercise
-    (wrong, _), *others = exercise.mistakes
-    monkeypatch.setattr(exercise, "hint", "Begin at the end.")
-    monkeypatch.setattr(exercise, "mistakes", [(wrong, "You fill with zeros."), *others])
+    exercise = exercises.chapter("01").pad
+    mistakes, (first, *_) = exercise.mistakes, answers.messages(exercise)
+    changed = {first: "You fill with zeros."}
+    monkeypatch.setattr(exercise, "hint_text", "Begin at the end.")
+    monkeypatch.setattr(exercise, "mistakes", lambda *case: {changed.get(text, text): result for text, result in mistakes(*case).items()})
     lines = faults(i18n.translation_table())
     assert "helpers/exercises/chapter_01.py: no Chinese for 'Begin at the end.'" in lines
     assert "helpers/exercises/chapter_01.py: no Chinese for 'You fill with zeros.'" in lines
@@ -85,7 +90,7 @@ def test_a_changed_message_is_named(monkeypatch):
     [
         ("The model was never called.", "The model was never asked.", "is not all Chinese"),
         ("The model was never called.", "模型 the model was never called", "is not all Chinese"),
-        ("The losses should be numbers: .item().", "损失 `x` 应是数：.item()。", "differ in ['`x`']"),
+        ("Labels should be whole numbers, and yours are floats.", "标签应是整数，而 `x` 是浮点数。", "differ in ['`x`']"),
         ("blank {}", "空", "differ in ['{}']"),
         ("You count two special tokens in each text: add_special_tokens=False.", "多数了两个。", "differ in ['add_special_tokens=False']"),
     ],
@@ -95,11 +100,13 @@ def test_a_chinese_entry_that_does_not_fit_is_named(english, chinese, fault):
     assert repr(english) in line and fault in line
 
 
-def test_say_gets_its_text_written_out():
-    unseen = [
-        (file.name, call.lineno) for file in FILES for name, call in calls(file) if name == "say" and type(call.args[0]) is not ast.Constant
-    ]
-    assert unseen == []
+def test_texts_are_written_out_where_they_are_said():
+    for file in FILES:
+        for name, call in calls(ast.parse(file.read_text(encoding="utf-8"))):
+            if name in ("say", "Wrong", "require"):
+                text = ast.unparse(call.args[SPEAKERS[name]])
+                handed_on = {"say": "sentence", "Wrong": "message", "require": "name["}[name]  # "require" says LABELS too
+                assert text[0] in "'\"" or text.startswith((handed_on, "self.otherwise")), f"{file.name}, line {call.lineno}"
 
 
 def test_errors_are_said_in_the_learners_language():
@@ -138,22 +145,26 @@ def test_an_unknown_language_is_an_error_and_changes_nothing():
     assert i18n.translated("Right.") == "Right."
 
 
+def test_a_mistake_is_told_in_chinese():
+    i18n.set_language("zh")
+    note = exercises.chapter("01").pad.check(lambda rows, pad_token_id: exercises.chapter("01").pad.right_answer(rows, 0))
+    assert repr(note).startswith("✗ 还不对： 你用 0 填充。")
+
+
 @pytest.mark.parametrize("number", CHAPTERS)
 def test_exercises_utter_no_english(number):
     def raises(*arguments):
         raise KeyError("own")
 
     i18n.set_language("zh")
-    for bound in exercises.chapter(number):
-        mistakes = bound.exercise.mistakes[: 1 if bound.exercise.judge else None]  # judges take their time; what they say is in the table
-        answers = [..., 3, raises, *(wrong for wrong, _ in mistakes)]
-        for note in [bound.hint(), *map(bound.check, answers)]:
+    for exercise in exercises.chapter(number):
+        for note in [exercise.hint(), *map(exercise.check, (..., 3, raises, sum))]:
             assert HAN.search(note.heading) and HAN.search(CODE.sub("", note.text)), note
-        assert HAN.search(bound.solution().heading)
+        assert HAN.search(exercise.solution().heading)
 
 
 def test_views_and_plans_are_chinese(tokenizer):
-    with pytest.raises(ValueError, match="Slow 不提供单词编号，而全词掩码需要它"):
+    with pytest.raises(ValueError, match="Slow 是慢速分词器，不提供单词编号"):
         i18n.set_language("zh")
         chunking.tokenizing(type("Slow", (), {"is_fast": False})())
     need = Memory(0, 0, 0, 0, peak=2**30)

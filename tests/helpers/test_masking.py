@@ -104,6 +104,16 @@ def runs_of(row):
         yield from [(start, end)] if row[start] == NO_WORD or end - start <= 20 else [(k, k + 1) for k in range(start, end)]
 
 
+@given(st.lists(word_lengths, min_size=1, max_size=6), st.integers(0, 2**31))
+@settings(deadline=None)
+def test_with_seeds_a_rows_mask_does_not_depend_on_its_company(rows, seed):
+    words = [row_of(lengths) for lengths in rows]
+    word_ids = torch.tensor([row + [NO_WORD] * (max(map(len, words)) - len(row)) for row in words])
+    seeds = range(seed, seed + len(rows))
+    alone = [pick_words(row[None], 0.3, torch.Generator().manual_seed(number)) for row, number in zip(word_ids, seeds)]
+    assert torch.equal(pick_words(word_ids, 0.3, seeds=seeds), torch.cat(alone))
+
+
 def test_text_without_spaces_is_masked_token_by_token(roberta):
     row = tokenizing(roberta)({"text": ["这部电影真好看演员也很棒" * 10]})
     words = torch.tensor(row["word_ids"])

@@ -61,3 +61,14 @@ def test_bars_of_memory_end_at_the_estimated_peak_and_diamonds_stand_at_the_meas
         ends = [max(end, bar.get_x() + bar.get_width()) for end, bar in zip(ends, bars, strict=True)]
     assert ends == pytest.approx([10, 4])
     assert list(plt.gca().lines[0].get_xdata()) == [11, 4]
+
+
+def test_the_study_shows_every_seed_and_a_line_through_their_means():
+    accuracies = {"25": {"plain": [0.5, 0.7], "adapted": [0.6, 0.8]}, "100": {"plain": [0.6, 0.6], "adapted": [0.5, 0.9]}}
+    plots.plot_study_of_labels({"bundled": accuracies, "imdb": accuracies})
+    left, right = plt.gcf().axes
+    assert (left.get_title(), right.get_title()) == ("bundled reviews", "imdb reviews")
+    lines = {line.get_label(): list(line.get_ydata()) for line in left.lines}
+    assert lines["plain"] == pytest.approx([0.6, 0.6]) and lines["adapted"] == pytest.approx([0.7, 0.7])
+    single = sorted(tuple(line.get_ydata()) for line in left.lines if line.get_label() not in ("plain", "adapted"))
+    assert single == [(0.5, 0.6), (0.6, 0.5), (0.7, 0.6), (0.8, 0.9)] and list(left.get_xticks()) == [25, 100]

@@ -100,6 +100,20 @@ def test_a_classifier_needs_no_mask_token(folder):
     pretrained.check_files(str(folder), "classifier")
 
 
+def test_a_classifier_of_two_labels_serves_again(folder):
+    """Trained by the library, it has a problem_type."""
+    shutil.rmtree(folder)
+    save(build("bert", "ForSequenceClassification", problem_type="single_label_classification"), folder)
+    pretrained.check_files(str(folder), "classifier")
+
+
+def test_weights_of_unused_heads_are_left_out(folder):
+    shutil.rmtree(folder)
+    save(build("bert", "ForPreTraining"), folder)
+    for head in pretrained.HEADS:
+        pretrained.check_files(str(folder), head)
+
+
 def test_a_bare_encoder_serves_a_classifier(folder):
     shutil.rmtree(folder)
     save(build("bert", "Model"), folder)
@@ -150,6 +164,20 @@ def without_mask_token(folder):
 def without_padding_token(folder):
     file = folder / "tokenizer.json"
     transformers.PreTrainedTokenizerFast(tokenizer_file=str(file), unk_token="[UNK]", mask_token="[MASK]").save_pretrained(folder)
+
+
+def without_post_processor(folder):
+    """As tokenizers are that people train themselves: no [CLS], no [SEP]."""
+    written = json.loads((folder / "tokenizer.json").read_text()) | {"post_processor": None}
+    (folder / "tokenizer.json").write_text(json.dumps(written))
+    edit(folder / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")
+
+
+def relative_positions(folder):
+    """Layers that the library's BERT had until version 5."""
+    weights = load_file(folder / "model.safetensors")
+    weights["bert.encoder.layer.0.attention.self.distance_embedding.weight"] = torch.zeros(127, 16)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def token_beyond_the_embedding(folder):
@@ -203,11 +231,15 @@ ENCODERS = "this course trains encoders with a masked-LM head, such as BERT"
         ("classifier", without_tokenizer, "knows 5 tokens, all of them special"),
         ("masked_lm", larger_tokenizer, r"has 8194 tokens and the model embeds 8192: .*resize_token_embeddings\(len\(tokenizer\)\)"),
         ("classifier", larger_tokenizer, "has 8194 tokens and the model embeds 8192"),
-        ("masked_lm", another_models_tokenizer, "has 8192 tokens and the model embeds 30522: they belong to different models"),
+        ("masked_lm", another_models_tokenizer, "has 8192 tokens and the model embeds 30522: bring back the model's own tokenizer"),
         ("masked_lm", without_mask_token, r"has no mask token: .*on the Hub: the Fill-Mask filter"),
         ("classifier", without_padding_token, "has no padding token"),
         ("masked_lm", token_beyond_the_embedding, "has 9001 tokens and the model embeds 8192"),
-        ("masked_lm", bertweet, r"has a slow tokenizer \(BertweetTokenizer\), .*take a checkpoint with a tokenizer.json"),
+        (
+            "masked_lm",
+            bertweet,
+            "BertweetTokenizer is a slow tokenizer, which gives no word ids: take a checkpoint whose folder has a tokenizer.json",
+        ),
         (
             "masked_lm",
             other_head("Model"),
@@ -218,7 +250,7 @@ ENCODERS = "this course trains encoders with a masked-LM head, such as BERT"
         (
             "classifier",
             other_head("ForSequenceClassification", num_labels=3),
-            r"has classifier.bias of the shape \(3,\), where \(2,\) is wanted",
+            r"has classifier.bias of the shape \(3,\), where \(2,\) is needed",
         ),
         (
             "masked_lm",
@@ -237,6 +269,31 @@ ENCODERS = "this course trains encoders with a masked-LM head, such as BERT"
             "lacks 16 weights that BertForMaskedLM needs, such as bert.encoder.layer.1",
         ),
         ("classifier", lambda folder: rename_weights(folder, lambda name: "" if "layer.1" in name else name), "lacks 16 weights"),
+        (
+            "masked_lm",
+            lambda folder: edit(folder / "config.json", num_hidden_layers=1),
+            "holds 16 weights that BertForMaskedLM would leave out",
+        ),
+        (
+            "classifier",
+            lambda folder: edit(folder / "config.json", num_hidden_layers=1),
+            "holds 16 weights that .* such as bert.encoder.layer.1",
+        ),
+        (
+            "masked_lm",
+            relative_positions,
+            "holds 1 weights .*distance_embedding.weight: its config.json belongs to another model, or this version",
+        ),
+        ("masked_lm", lambda folder: edit(folder / "config.json", return_dict=False), "sets return_dict to False, .*: delete that entry"),
+        ("classifier", lambda folder: edit(folder / "config.json", output_hidden_states=True), "sets output_hidden_states to True"),
+        ("masked_lm", lambda folder: edit(folder / "config.json", output_attentions=True), "sets output_attentions to True"),
+        (
+            "classifier",
+            lambda folder: edit(folder / "config.json", problem_type="multi_label_classification"),
+            "sets problem_type to 'multi",
+        ),
+        ("masked_lm", lambda folder: edit(folder / "config.json", pad_token_id=9999), "cannot be opened .*Padding_idx"),
+        ("classifier", without_post_processor, "puts no special tokens around the texts of a pair"),
         ("masked_lm", lambda folder: edit(folder / "config.json", vocab_size=9000), r"has .* of the shape \(8192.*where \(9000"),
         (
             "classifier",

@@ -107,6 +107,8 @@ def test_a_gpu_in_the_lab_profile_brings_one_sentence(device, offered, out, monk
         (dict(dataset=" "), ValueError, "dataset is empty: leave it out, or give a value"),
         (dict(checkpoint=""), ValueError, "checkpoint is empty: leave it out, or give a value"),
         (dict(text_column=""), ValueError, "text_column is empty: leave it out, or give a value"),
+        (dict(weight_decay=-1), ValueError, "weight_decay must be a number of 0 or above, not -1"),
+        (dict(weight_decay=float("nan")), ValueError, "weight_decay must be a number of 0 or above, not nan"),
         (dict(seed=2**32), ValueError, "seed must be a whole number from 0 to 4294967295, not 4294967296"),
         (dict(seed=1.0), ValueError, "seed must be a whole number from 0 to 4294967295, not 1.0"),
     ],

@@ -8,6 +8,7 @@ from accelerate.commands.config.config_args import load_config_from_file
 from transformers import AutoConfig, AutoModelForMaskedLM
 
 from common import ROOT
+from helpers.train.loop import train_step
 from helpers.train.setup import new_accelerator, set_dropout, with_and_without_decay
 from training import SEED, new_run, tiny_bert
 
@@ -34,6 +35,17 @@ def test_without_dropout_the_forward_pass_of_training_is_that_of_evaluation(batc
 def test_a_model_in_evaluation_mode_is_trained_with_its_dropout(tokenizer):
     run = new_run(tokenizer, tiny_bert(dropout=0.25).eval())
     assert run.model.training and run.plan["dropout"] == 0.25
+
+
+def test_bfloat16_on_a_cpu_takes_the_attention_that_is_fast_there_and_has_the_same_loss(tokenizer):
+    losses = {}
+    for implementation in ("sdpa", "eager"):
+        run = new_run(tokenizer, mixed_precision="bf16")
+        assert run.model.config._attn_implementation == "eager"
+        run.model.set_attn_implementation(implementation)
+        losses[implementation] = train_step(run, next(iter(run.train_batches))).item()
+    assert losses["eager"] == pytest.approx(losses["sdpa"], rel=1e-3)
+    assert new_run(tokenizer).model.config._attn_implementation == "sdpa"
 
 
 def test_more_processes_than_the_machine_has(monkeypatch):

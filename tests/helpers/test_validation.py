@@ -73,6 +73,21 @@ def test_odd_texts_are_texts(chunks, kind, odd):
     assert len(made) > 10 and {len(row) for row in made["input_ids"]} == {128}
 
 
+@pytest.mark.parametrize("text", ["这部电影真好看，演员也很棒。", "Фильм хороший, 9/10!", "ይህ ፊልም በጣም ጥሩ ነው። 1, 2, 3."])
+def test_a_script_that_the_vocabulary_lacks_is_told(chunks, text):
+    with pytest.raises(ValueError, match=r"\d\d% of the tokens in the column 'text' are \[UNK\]: the vocabulary of .*mini-bert lacks"):
+        chunks([f"{text * 10} {'i' * i}" for i in range(40)])
+
+
+def test_some_unknown_tokens_pass_and_lists_and_missing_columns_too(tokenizer, roberta):
+    validation.vocabulary(tokenizer, Dataset.from_dict({"text": ["Good 🐳, a film to see."] * 3}), ["text"])
+    validation.vocabulary(roberta, Dataset.from_dict({"text": SCRIPTS}), ["text"])  # of bytes, it knows all
+    answers = Dataset.from_dict({"answers": [{"text": ["电影", "好看"]}, {"text": []}, {"text": None}]})
+    validation.vocabulary(tokenizer, answers, ["text", "answers"])
+    with pytest.raises(ValueError, match="100% of the tokens in the column 'answers.text'"):
+        validation.vocabulary(tokenizer, answers, ["answers.text"])
+
+
 @pytest.mark.parametrize(
     "rows, kind, told",
     [
@@ -132,7 +147,7 @@ rows = Dataset.from_dict({"text": ["a", "b"]})
         (
             DatasetDict(train=rows),
             "review",
-            "The data set has no column 'review', only text; name the one with the texts: text_column",
+            "The data set has no column 'review', only text; name the column with the texts: text_column",
         ),
         (DatasetDict(train=rows.select([])), "text", "The split 'train' has too few rows .0."),
         (DatasetDict(train=rows.select([0])), "text", "The split 'train' has too few rows .1."),
@@ -141,15 +156,6 @@ rows = Dataset.from_dict({"text": ["a", "b"]})
 def test_a_corpus_that_does_not_fit_is_told_why(data, column, message):
     with pytest.raises(ValueError, match=message):
         validation.corpus(data, column)
-
-
-def test_a_fitting_corpus_passes():
-    validation.corpus(DatasetDict(train=rows), "text")
-
-
-def test_a_corpus_shorter_than_one_chunk_is_told_so():
-    with pytest.raises(ValueError, match="The corpus is shorter than one chunk of 128 tokens: add text or lower chunk_size"):
-        validation.chunks(rows.select([]), 128)
 
 
 # -- Rows as they are used: without blank and repeated ones, with words, with labels
@@ -171,13 +177,11 @@ def test_texts_that_teach_nothing_are_refused(texts, told):
         validation.corpus({"train": Dataset.from_dict({"text": texts})}, "text")
 
 
-def test_some_texts_without_words_are_told_in_one_line():
-    lines = []
+def test_some_texts_without_words_are_told_in_one_line(capsys):
     texts = ["A film.", "好看", "7", "🐳🎬", "See https://a.org/b for more.", ""]
-    validation.corpus({"train": Dataset.from_dict({"text": texts})}, "text", report=lines.append)
-    assert lines == ["2 of 5 texts hold no words."]
-    validation.corpus({"train": Dataset.from_dict({"text": texts[:2]})}, "text", report=lines.append)
-    assert len(lines) == 1
+    for rows in (texts, texts[:2]):
+        validation.corpus({"train": Dataset.from_dict({"text": rows})}, "text")
+    assert capsys.readouterr().out == "2 of 5 texts hold no words.\n"
 
 
 def test_blank_answers_do_not_count(tmp_path):
@@ -197,13 +201,13 @@ def reviews(labels, split="train", **columns):
 @pytest.mark.parametrize(
     "labels, told",
     [
-        ([1, 5, 3], "Row 1 of the split '{}' has the label 5, and the classes are the whole numbers 0 and 1"),
-        (["pos", "neg", "pos"], "Row 0 of the split '{}' has the label 'pos'"),
-        ([0.0, 1.0, 1.0], "Row 0 of the split '{}' has the label 0.0"),
-        ([0, 1, -1], "Row 2 of the split '{}' has the label -1"),
-        ([True, False, True], "Row 0 of the split '{}' has the label True"),
-        ([0, None, 1], "Row 1 of the split '{}' has the label None"),
-        (["0", "1", "1"], "Row 0 of the split '{}' has the label '0'"),
+        ([1, 5, 3], "Row 1 of the split '{}' has 5 in the column 'label', where one of the whole numbers 0 and 1"),
+        (["pos", "neg", "pos"], "Row 0 of the split '{}' has 'pos' in the column 'label'"),
+        ([0.0, 1.0, 1.0], "Row 0 of the split '{}' has 0.0 in the column 'label'"),
+        ([0, 1, -1], "Row 2 of the split '{}' has -1 in the column 'label'"),
+        ([True, False, True], "Row 0 of the split '{}' has True in the column 'label'"),
+        ([0, None, 1], "Row 1 of the split '{}' has None in the column 'label'"),
+        (["0", "1", "1"], "Row 0 of the split '{}' has '0' in the column 'label'"),
     ],
 )
 def test_labels_that_the_last_part_of_chapter_05_cannot_use_are_told(labels, split, told):
@@ -219,8 +223,29 @@ def test_reviews_without_labels_pass_and_without_texts_do_not():
         validation.labels(reviews([0, 1, 1], "test", text=["Good.", None, "Bad."]), "text")
 
 
-def test_the_bundled_reviews_pass():
+def test_rows_on_both_sides_are_counted(capsys):
+    validation.labels(reviews([0, 1, 1], "test", text=["Good. ", "So\nso.", "Fine."]), "text")
+    line = "2 of {} rows of the split {!r} are also in 'train': the scores on them show memory.\n"
+    assert capsys.readouterr().out == line.format(3, "test")
+    names = datasets.ClassLabel(names=["no", "yes"])
+    rows = Dataset.from_dict({"sentence1": ["A b.", "C."], "sentence2": ["D.", "E."], "label": [0, 1]}).cast_column("label", names)
+    turned = rows.rename_columns({"sentence1": "sentence2", "sentence2": "sentence1"})
+    other = Dataset.from_dict({"sentence1": ["A b.", "C."], "sentence2": ["E.", "D."], "label": [0, 1]}).cast_column("label", names)
+    for validated in (rows, turned, other):
+        validation.pairs(DatasetDict(train=rows, validation=validated))
+    assert capsys.readouterr().out == 2 * line.format(2, "validation")
+
+
+def test_rows_of_one_label_are_nothing_to_train_on():
+    with pytest.raises(ValueError, match="The 2 rows to train on all have the label 1: raise max_train_samples, or give rows of both"):
+        validation.both_labels(Dataset.from_dict({"label": [1, 1]}))
+    validation.both_labels(Dataset.from_dict({"label": [1, 0]}))
+
+
+def test_the_bundled_rows_pass(capsys):
     validation.labels(load_dataset(str(ROOT / "lab" / "corpora" / "reviews")), "text")
+    validation.pairs(load_dataset(str(ROOT / "lab" / "corpora" / "paraphrases")))
+    assert capsys.readouterr().out == ""
 
 
 def test_the_checks_of_25_000_reviews_take_less_than_a_second():

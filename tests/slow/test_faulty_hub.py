@@ -112,9 +112,12 @@ def silent(request) -> bool:
         (status(500), rf"{MODEL} should come from the Hub, but http://.* answers 500 Internal Server Error: try again .*{ELSEWHERE}"),
         (status(429), rf"{MODEL} should come from the Hub, but http://.* answers 429 Too Many Requests: .*'hf auth login'.*{ELSEWHERE}"),
         (status(503, DATASET), rf"{DATASET} should come from the Hub, but http://.* answers 503 Service Unavailable: .*{ELSEWHERE}"),
-        (status(404), rf"http://.* has no '{MODEL}' that you may read \(404 Not Found\): check the id, log in .*, or give a folder\."),
-        (status(401, DATASET), rf"http://.* has no '{DATASET}' that you may read \(401 Unauthorized\): .*'hf auth login' if it is private"),
-        (lambda request: time.sleep(4), rf"{MODEL}, {DATASET} should come .*http://.* cannot be reached \(timed out\): {ELSEWHERE}"),
+        (status(404), rf"{MODEL} should .*http://.* lets you read no such repository \(404 Not Found\): check the id, .*{ELSEWHERE}"),
+        (
+            status(401, DATASET),
+            rf"{DATASET} should .*http://.* no such repository \(401 Unauthorized\): .*'hf auth login' if it is private",
+        ),
+        (lambda request: time.sleep(4), rf"{MODEL}, {DATASET} should come .*http://.* cannot be reached \(timed out\); {ELSEWHERE}"),
         (silent, rf"{MODEL}, {DATASET} should come .*http://.* cannot be reached .*{ELSEWHERE}"),
     ],
     ids=["500", "429", "503 for the data set", "404", "401 for the data set", "slow", "no answer"],
@@ -130,7 +133,7 @@ def test_nobody_there_is_told_too(hub, refusal, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as free:
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{free.getsockname()[1]}")
     said, _ = refusal()
-    assert re.match(rf"{MODEL}, {DATASET} should come .*http://.* cannot be reached \(.*refused.*\): {ELSEWHERE}", said), said
+    assert re.match(rf"{MODEL}, {DATASET} should come .*http://.* cannot be reached \(.*refused.*\); {ELSEWHERE}", said), said
 
 
 # -- The cells below it: a Hub that gives out on the way

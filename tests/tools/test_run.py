@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -206,6 +207,24 @@ def test_the_page_escapes_the_names_of_figures_and_links_the_pages_that_exist(su
     assert '<a href="01_a.html">01_a</a>' in made.page and "02_b.html" not in made.page
 
 
+@pytest.mark.parametrize(("value", "place"), [(1.5, 50), (1.0, 25), (2.0, 75), (1.75, 62.5), (0.8, 15), (9.0, 99), (-9.0, 1)])
+def test_the_page_draws_each_figure_at_its_place_in_the_band(summarise, value, place):
+    band, mark = re.findall(r'<rect class="(?:band|pass|FAIL)"[^>]*>', summarise("01_a", **{"01_a": {"x": value}}).page)
+    assert 'x="25" ' in band and 'width="50"' in band  # the band is the middle half
+    assert float(re.search(r'x="([\d.]+)"', mark)[1]) + 1 == pytest.approx(place, abs=0.1)
+    assert ("FAIL" in mark) == (not 1 <= value <= 2)
+
+
+def test_the_page_shows_a_chapters_pictures(summarise, tmp_path):
+    picture = nbformat.v4.new_output("display_data", {"image/png": "iVBORw0K\n"})
+    cell = nbformat.v4.new_code_cell("", outputs=[picture], metadata={"alt": 'a "curve"'})
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "01_a.ipynb")
+    assert "<img" not in summarise("01_a", **{"01_a": {"x": 1.0}}).page  # the run did not finish
+    (tmp_path / "01_a.html").touch()
+    page = summarise("01_a", **{"01_a": {"x": 1.0}}).page
+    assert 'src="data:image/png;base64,iVBORw0K" alt="a &quot;curve&quot;"' in page
+
+
 # --- Makefile
 
 CHAPTERS = ("01_a", "02_b")
@@ -277,6 +296,19 @@ def test_a_chapter_is_stale_when_arguments_profile_or_a_helper_change(tree, chan
     result = json.loads((tree / "build" / "01_a.json").read_text())
     assert result["parameters"] == ({"epochs": 2} if "ARGS" in change else {})
     assert result["profile"] == ("hub" if "PROFILE" in change else "lab")
+
+
+def test_a_chapter_is_stale_when_a_folder_that_it_was_given_changes(tree, tmp_path):
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows" / "train.txt").write_text("One row.")
+    arguments = f"ARGS=-p epochs 2 -p profile {tmp_path / 'rows'} -p output_dir {tree / 'build'}"
+    times = []
+    for text in ("One row.", "One row.", "One row more."):
+        if text != (tmp_path / "rows" / "train.txt").read_text():
+            (tmp_path / "rows" / "train.txt").write_text(text)
+        assert make(tree, "run", "CHAPTERS=01", arguments).returncode == 0
+        times.append(written(tree)["01_a"])
+    assert times[0] == times[1] < times[2]
 
 
 def test_a_failing_chapter_stops_no_other_and_fails_the_run(tree):

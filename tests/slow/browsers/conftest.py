@@ -23,10 +23,7 @@ import pytest
 from common import CHAPTERS, ROOT, SCREENSHOTS
 
 SITE = ROOT / "build" / "site"
-SETTINGS = {
-    "notebook-extension/tracker": {"windowingMode": "none"},  # cells out of sight would not be in the page
-    "apputils-extension/notification": {"checkForUpdates": False, "fetchNews": "false"},  # asks nobody anything
-}
+SETTINGS = {"notebook-extension/tracker": {"windowingMode": "none"}}  # cells out of sight would not be in the page
 PROMPTS = "[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(prompt => prompt.textContent)"
 IDLE = "document.querySelector('#jp-bottom-panel')?.textContent.includes('| Idle')"  # the toolbar says so before there is a kernel
 
@@ -62,6 +59,7 @@ def jupyterlab(browser, tmp_path_factory):
         file.write_text(json.dumps(values))
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "IPYTHON", "JUPYTER", "XDG_"))}
     ours = {"HOME": home, "JUPYTER_CONFIG_DIR": home / "config", "PYTHONPATH": home / "course", "HF_HUB_OFFLINE": 1}
+    ours["JUPYTER_CONFIG_PATH"] = ROOT / "tools" / "jupyter"  # as make jupyter does
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     options = [

@@ -36,6 +36,7 @@ def test_every_cell_runs_without_errors_and_asks_nobody_outside(notebook):
     prompts = notebook.evaluate(PROMPTS)
     assert prompts == [f"[{number}]:" for number in range(1, len(prompts) + 1)]
     assert notebook.get_by_text("Error displaying widget").count() == 0
+    assert notebook.locator(".Toastify__toast, .jp-Dialog").count() == 0  # no question about news, none about anything
     assert [address for address in notebook.asked if not address.startswith(("http://127.0.0.1:", "data:", "blob:"))] == []
 
 
@@ -54,7 +55,7 @@ def test_the_lens_cuts_what_is_typed(notebook):
 def test_an_exercise_names_the_mistake_and_then_says_right(notebook):
     cell = notebook.locator(".jp-CodeCell").filter(has_text="ex.f1_by_hand.check(f1_by_hand)")
     wrong = "def f1_by_hand(predictions, labels):\n    return sum(p == label for p, label in zip(predictions, labels)) / len(labels)"
-    right = exercises.chapter("01").f1_by_hand.exercise.source()
+    right = exercises.chapter("01").f1_by_hand.source()
     for number, (answer, said) in enumerate([(wrong, "Not yet: That is accuracy, the share of right answers."), (right, "Right.")]):
         cell.locator(".cm-content").click()
         notebook.keyboard.press("Control+a")

@@ -51,7 +51,7 @@ def test_every_page_opens_quietly_fits_and_names_its_pictures(site, tab, width):
 
 
 @pytest.mark.parametrize("folder", ["", "zh/"])
-def test_every_exercise_is_folded_and_opens(tab, folder):
+def test_set_up_and_exercises_are_folded_and_open(tab, folder):
     for chapter in CHAPTERS:
         cells = nbformat.read(ROOT / "notebooks" / folder / f"{chapter}.ipynb", as_version=4).cells
         asked = [name for cell in cells for name in re.findall(r"^ex\.(\w+)\.check\(\1\)$", cell.source, re.M)]
@@ -60,6 +60,8 @@ def test_every_exercise_is_folded_and_opens(tab, folder):
         assert folds.count() == len(asked) > 0 and not folds.locator(".highlight").first.is_visible()
         folds.first.locator("summary").click()
         assert folds.locator(".highlight").first.is_visible()
+        setup = tab.locator("details.hide", has_text="open_chapter")
+        assert setup.count() == 1 and not setup.locator(".highlight").is_visible()
 
 
 @pytest.mark.parametrize("width", [390, 1280])

@@ -293,6 +293,8 @@ def test_it_answers_from_a_folder(browser, site):
 def test_a_view_says_when_it_cannot_load_and_tries_again(tab):
     tab.goto("01_mrpc_classification.html")
     view = view_of(tab, "lens")
+    never = "() => { navigator.serviceWorker.register = () => new Promise(() => {}); }"
+    tab.evaluate(never)  # a worker's requests would not be aborted
     tab.route("**/models/*", lambda route: route.abort())
     before = view.locator(".picture").inner_html()
     view.evaluate(ANSWER, {"0": "Once more."})
