@@ -13,7 +13,7 @@ from helpers.masking import IGNORE_INDEX, WholeWordCollator
 
 pytestmark = pytest.mark.long
 
-WITHOUT = r"playground|perf_counter|if settings\.push_to_hub"
+WITHOUT = r"playground|seconds\(|if settings\.push_to_hub"
 
 
 @pytest.fixture(scope="module")
