@@ -87,14 +87,14 @@ def test_the_loops_evaluation_switches_dropout_off_and_counts_every_pair_once(ch
 ])  # fmt: skip
 def test_pairs_that_cannot_be_learned_from_are_told(change, splits, message):
     with pytest.raises(ValueError, match=message):
-        validation.pairs(DatasetDict(train=Dataset.from_dict(PAIRS | change)), splits)
+        validation.check_pairs(DatasetDict(train=Dataset.from_dict(PAIRS | change)), splits)
 
 
 def test_a_missing_column_is_named():
     dataset = DatasetDict(train=Dataset.from_dict(PAIRS).rename_column("sentence2", "question2"))
     with pytest.raises(ValueError, match="no column 'sentence2', only sentence1, question2, label; rename yours"):
-        validation.pairs(dataset, ("train",))
+        validation.check_pairs(dataset, ("train",))
 
 
 def test_the_bundled_pairs_pass():
-    validation.pairs(load_dataset(str(ROOT / "lab" / "corpora" / "paraphrases")))
+    validation.check_pairs(load_dataset(str(ROOT / "lab" / "corpora" / "paraphrases")))
