@@ -115,7 +115,7 @@ gpu: $(READY)  # what only a GPU can show, in five minutes: build/bench/gpu.json
 	$(PY) -m bench.gpu --out "$(OUT)/bench/gpu.json"
 
 site: $(VENV)/.site-ready  # both editions, the API of helpers, and views that answer (these with npm; what `make run` left shows there): build/site
-	$(PY) site/build.py
+	OMP_NUM_THREADS=1 $(PY) site/build.py
 
 $(VENV)/.site-ready: $(READY)
 	@$(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c $(CONSTRAINTS) -e '.[site]'

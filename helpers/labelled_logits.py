@@ -9,7 +9,7 @@ from helpers.i18n import say
 from helpers.masking import IGNORE_INDEX
 
 
-def skip_unlabelled_logits(model: nn.Module) -> "Handle":
+def skip_unlabelled_logits(model: nn.Module) -> "LabelledLogitsHandle":
     """Make a masked language model compute vocabulary logits at labelled positions alone.
 
     A vocabulary is some thirty times wider than a hidden state, and 85% of the positions carry no label:
@@ -32,10 +32,10 @@ def skip_unlabelled_logits(model: nn.Module) -> "Handle":
     """
     if getattr(model, "base_model", model) is model:
         raise TypeError(say("{model} has no base model below its head; use the model as it is.", model=type(model).__name__))
-    return Handle(model)
+    return LabelledLogitsHandle(model)
 
 
-class Handle:
+class LabelledLogitsHandle:
     """The two hooks of `skip_unlabelled_logits`, and the labelled positions that one hands to the other."""
 
     def __init__(self, model: nn.Module):

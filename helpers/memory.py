@@ -79,7 +79,7 @@ def estimate(
         with torch.no_grad():
             per_token = model(**batch).logits.dim() == 3
         batch["labels"] = torch.empty((batch_size, length) if per_token else batch_size, dtype=torch.long, device=device)
-        with LiveBytes([*_storages(model, update), *_storages_of(batch.values())], labelled) as count:
+        with _LiveBytes([*_storages(model, update), *_storages_of(batch.values())], labelled) as count:
             resident = count.live
             for _ in range(min(accumulation, 2)):
                 with autocast(device, dtype):
@@ -107,7 +107,7 @@ def measured_peak(step: Callable[[], object], model: nn.Module, optimizer: torch
         before = torch.cuda.memory_allocated(device)
         step()
         return held + torch.cuda.max_memory_allocated(device) - before
-    with LiveBytes(_storages(model, optimizer)) as count:
+    with _LiveBytes(_storages(model, optimizer)) as count:
         step()
     return count.peak
 
@@ -142,7 +142,7 @@ def autocast(device: torch.device, dtype: torch.dtype | None = None) -> Abstract
     return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
 
-class LiveBytes(TorchDispatchMode):
+class _LiveBytes(TorchDispatchMode):
     """Counts the bytes of storages as operations make them and Python frees them: ``live`` now, ``peak`` at the most.
 
     Args:

@@ -85,7 +85,7 @@ def resolve(chapter: str, profile: str = "lab", **parameters: Any) -> Settings:
     require(profile in PROFILES, "Unknown profile {profile!r}: choose one of {known}.", profile=profile, known=known)
     known = ", ".join(ROWS)
     require(chapter[:2] in ROWS, "Unknown chapter {chapter!r}: there are settings for {known}.", chapter=chapter, known=known)
-    row = profile_row(chapter, profile) | {"output_dir": f"build/output/{chapter}"}
+    row = _profile_row(chapter, profile) | {"output_dir": f"build/output/{chapter}"}
     given = {name: value for name, value in parameters.items() if value is not None and name != "language"}
     for name in ("checkpoint", "dataset", "text_column", "output_dir"):
         if name in given:
@@ -110,7 +110,7 @@ def resolve(chapter: str, profile: str = "lab", **parameters: Any) -> Settings:
     )
 
 
-def profile_row(chapter: str, profile: str) -> dict:
+def _profile_row(chapter: str, profile: str) -> dict:
     """Return the row of a chapter in a profile: sequences as tuples, bundled files as absolute paths."""
 
     def read(value):
@@ -124,7 +124,7 @@ def profile_row(chapter: str, profile: str) -> dict:
 
 def hub_calls(chapter: str) -> list[str]:
     """Return the calls by which a chapter loads its things in the hub profile."""
-    row = profile_row(chapter, "hub")
+    row = _profile_row(chapter, "hub")
 
     def call(function: str, arguments: tuple[str, ...], **options: str) -> str:
         written = [f'"{argument}"' for argument in arguments] + [f'{name}="{value}"' for name, value in options.items()]

@@ -83,6 +83,7 @@ def check(name: str, module: torch.nn.Module, graph: bytes, weights: np.ndarray,
         ValueError: It has another five likeliest, or a probability is farther off than `FARTHEST`.
     """
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # small models: more threads only wait for each other
     content = weights.tobytes()  # has to last as long as the session is being made
     options.add_external_initializers_from_files_in_memory(["weights"], [content], [len(content)])
     session = onnxruntime.InferenceSession(graph, options)

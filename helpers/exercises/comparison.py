@@ -20,7 +20,7 @@ class Raised:
         return type(self.error).__name__
 
 
-class Difference(NamedTuple):
+class _Difference(NamedTuple):
     """A part of a result that differs: its place, such as ``['labels'][3]``, its value and the right one."""
 
     place: str
@@ -28,14 +28,14 @@ class Difference(NamedTuple):
     right: object
 
 
-def difference(got: object, right: object, tolerance: float = TOLERANCE, place: str = "") -> Difference | None:
+def difference(got: object, right: object, tolerance: float = TOLERANCE, place: str = "") -> _Difference | None:
     """Return where a result first differs from the right one, or None.
 
     Numbers must be of one kind (boolean, whole or real; a whole number may stand for a real one) and real ones agree within the
     tolerance; their width does not matter. Any sequence or array may stand for a list, but only a tensor for a tensor. Exceptions
     agree by class.
     """
-    here = Difference(place, got, right)
+    here = _Difference(place, got, right)
     if isinstance(right, torch.Tensor) and right.ndim and not (isinstance(got, torch.Tensor) and got.shape == right.shape):
         return here
     got, right = (value.tolist() if hasattr(value, "tolist") else value for value in (got, right))
@@ -45,14 +45,14 @@ def difference(got: object, right: object, tolerance: float = TOLERANCE, place: 
         comparable = isinstance(got, Sequence) and not isinstance(got, str | bytes) and len(got) == len(right)
         keys = range(len(right))
     else:
-        return None if same_value(got, right, tolerance) else here
+        return None if _same_value(got, right, tolerance) else here
     if not comparable:
         return here
     parts = (difference(got[key], right[key], tolerance, f"{place}[{key!r}]") for key in keys)
     return next(filter(None, parts), None)
 
 
-def same_value(got: object, right: object, tolerance: float) -> bool:
+def _same_value(got: object, right: object, tolerance: float) -> bool:
     """Return whether a number, a text, an exception or the like equals the right one."""
     if isinstance(right, Raised):
         return isinstance(got, Raised) and isinstance(got.error, type(right.error))

@@ -111,7 +111,7 @@ class Exercise:
             return Feedback("wrong", str(wrong))
         except Exception as error:  # the answer's, or a judge's that cannot read the result
             what = f"{type(error).__name__}: {error}"
-            if line := line_that_raised(error, answer):
+            if line := _line_that_raised(error, answer):
                 return Feedback("error", say("{what}\nin line {number}: {line}", what=what, **line))
             return Feedback("wrong", say("{name} does not return what the task asks for ({what}).", name=self.name, what=what))
         return Feedback("right")
@@ -217,7 +217,7 @@ def is_stub(answer: object) -> bool:
     return answer is ... or isinstance(answer, dict) and any(value is ... for value in answer.values())
 
 
-def line_that_raised(error: BaseException, answer: object) -> dict | None:
+def _line_that_raised(error: BaseException, answer: object) -> dict | None:
     """Return the line of the learner's function that raised, and its number in the cell."""
     code = getattr(answer, "__code__", None)
     for frame in reversed(traceback.extract_tb(error.__traceback__)):

@@ -51,7 +51,7 @@ def tiny_model(vocab_size: int = 300, kind: type[PreTrainedConfig] = BertConfig)
     return model.eval()
 
 
-class ModelCall(NamedTuple):
+class _ModelCall(NamedTuple):
     """A masked language model, the ids and labels that it was called with, ``(batch, sequence)``, and the logits that it returned."""
 
     model: PreTrainedModel
@@ -60,7 +60,7 @@ class ModelCall(NamedTuple):
     logits: torch.Tensor
 
 
-def recorded_calls(answer: Callable, *arguments: object) -> tuple[object, list[ModelCall]]:
+def recorded_calls(answer: Callable, *arguments: object) -> tuple[object, list[_ModelCall]]:
     """Return what an answer returns, and every call of a masked language model that it makes."""
     calls = []
 
@@ -68,7 +68,7 @@ def recorded_calls(answer: Callable, *arguments: object) -> tuple[object, list[M
         if isinstance(module, PreTrainedModel) and "logits" in output:
             inputs = dict(zip(("input_ids", "attention_mask"), args)) | kwargs
             labels = inputs["labels"].cpu() if inputs.get("labels") is not None else None
-            calls.append(ModelCall(module, inputs["input_ids"].cpu(), labels, output.logits.detach().cpu().float()))
+            calls.append(_ModelCall(module, inputs["input_ids"].cpu(), labels, output.logits.detach().cpu().float()))
 
     with torch.nn.modules.module.register_module_forward_hook(record, with_kwargs=True):
         return answer(*arguments), calls

@@ -64,7 +64,7 @@ def train_step(run: Run, batch: dict) -> torch.Tensor:
     return loss
 
 
-class Evaluation(NamedTuple):
+class _Evaluation(NamedTuple):
     """Result of an evaluation that counts each row once.
 
     Attributes:
@@ -79,7 +79,7 @@ class Evaluation(NamedTuple):
 
 
 @torch.no_grad()
-def evaluate(accelerator: Accelerator, model, batches: DataLoader) -> Evaluation:
+def evaluate(accelerator: Accelerator, model, batches: DataLoader) -> _Evaluation:
     """Evaluate on frozen masks, each process on its share of the rows; all return the same.
 
     Raises:
@@ -96,7 +96,7 @@ def evaluate(accelerator: Accelerator, model, batches: DataLoader) -> Evaluation
     if not tokens:
         raise ValueError(say("No token of the evaluation is masked: give it more rows or a higher masking rate."))
     means = [(loss / count).item() for loss, count in sums if count]
-    return Evaluation(total / tokens, int(tokens), sum(means) / len(means))
+    return _Evaluation(total / tokens, int(tokens), sum(means) / len(means))
 
 
 def remaining_batches(run: Run, until: int) -> Iterator[dict]:

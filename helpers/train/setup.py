@@ -110,13 +110,13 @@ def prepare(accelerator: Accelerator, model, train_rows: MaskedChunks, eval_rows
     steps = math.ceil(settings.num_train_epochs * len(train_batches))
     optimizer = torch.optim.AdamW(with_and_without_decay(model, settings.weight_decay), lr=settings.learning_rate, fused=True)
     scheduler = get_scheduler("linear", optimizer, warmup_steps, steps)
-    with sharding_by_layer(accelerator, model):
+    with _sharding_by_layer(accelerator, model):
         prepared = accelerator.prepare(model, optimizer, scheduler, train_batches, eval_batches)
     return Run(accelerator, *prepared, plan_of(settings, model, train_rows, eval_rows, steps, warmup_steps))
 
 
 @contextmanager
-def sharding_by_layer(accelerator: Accelerator, model) -> Iterator[None]:
+def _sharding_by_layer(accelerator: Accelerator, model) -> Iterator[None]:
     """Under FSDP, let Accelerate shard each layer by itself, and embeddings and head in one group with the rest.
 
     It would shard the embeddings by themselves, and the head, which shares their weights, once more.

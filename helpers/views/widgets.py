@@ -88,7 +88,7 @@ def tokenizer_lens(tokenizer, text: str, second: str = "") -> View:
     return View(name["lens"], draw, lines)
 
 
-def mask_pieces(tokenizer, text: str, rate: float, whole: bool, mix: bool, seed: int) -> list[Piece]:
+def explorer_pieces(tokenizer, text: str, rate: float, whole: bool, mix: bool, seed: int) -> list[Piece]:
     """Return the tokens of a text with random masks, the same ones for the same seed.
 
     Args:
@@ -139,7 +139,7 @@ def masking_explorer(tokenizer, text: str, rate: float = 0.15, seed: int = 0) ->
         validation.mask_token(tokenizer)
         validation.word_ids(tokenizer)
         require(text.strip(), name["empty"])
-        return masked_html(mask_pieces(tokenizer, text, rate, whole, mix, seed), rate)
+        return masked_html(explorer_pieces(tokenizer, text, rate, whole, mix, seed), rate)
 
     controls = {
         "text": widgets.Text(text, description=name["first"]),

@@ -11,7 +11,7 @@ from helpers import i18n
 from helpers.views import LiveLoss, fill_mask_playground, masking_explorer, padding_picture, tokenizer_lens
 from helpers.views.fill_mask import guess_blanks
 from helpers.views.html import Piece, bars_html, lens_html, masked_html
-from helpers.views.widgets import mask_pieces
+from helpers.views.widgets import explorer_pieces
 
 TEXT = "The cinematography is unforgettable, and the film's ending was utterly heartbreaking and strange."
 NASTY = "<script>alert('x')</script> a & b<br />\"q\""
@@ -67,7 +67,7 @@ def share_within_five_sigma(count, total, share):
 @pytest.mark.parametrize("rate", [0.15, 0.4])
 def test_the_shares_lie_within_five_sigma_and_special_tokens_stay(tokenizer, rate):
     text = " ".join([TEXT] * 5) + " [SEP] [MASK] ☃"
-    drawn = [mask_pieces(tokenizer, text, rate, False, True, seed) for seed in range(150)]
+    drawn = [explorer_pieces(tokenizer, text, rate, False, True, seed) for seed in range(150)]
     pieces = [piece for draw in drawn for piece in draw]
     assert all(p.kind == "special" for p in pieces if p.old in ("[CLS]", "[SEP]", "[MASK]"))
     assert sum(p.kind == "special" for p in drawn[0]) == 4 and drawn[0][-2].old == "☃"  # unknown to the tokenizer, but a word
@@ -85,7 +85,7 @@ def test_whole_words_are_masked_all_or_none_and_the_text_stays_whole(request, na
     tokenizer = request.getfixturevalue(name)
     words, partial = tokenizer(TEXT).word_ids(), 0
     for seed in range(100):
-        whole, single = (mask_pieces(tokenizer, TEXT, 0.3, by_word, False, seed) for by_word in (True, False))
+        whole, single = (explorer_pieces(tokenizer, TEXT, 0.3, by_word, False, seed) for by_word in (True, False))
         assert "".join(p.before + p.old for p in whole if p.kind != "special") == TEXT
         for word in set(words) - {None}:
             assert len({p.kind for p, w in zip(whole, words) if w == word}) == 1
@@ -108,7 +108,7 @@ def test_a_seed_gives_one_picture_and_each_control_changes_it(tokenizer):
 
 
 def test_the_picture_counts_what_it_boxes(tokenizer):
-    pieces = mask_pieces(tokenizer, TEXT, 0.4, False, True, 1)
+    pieces = explorer_pieces(tokenizer, TEXT, 0.4, False, True, 1)
     picked, total = sum(p.kind in ("mask", "random", "kept") for p in pieces), len(pieces) - 2
     html = masked_html(pieces, 0.4)
     assert f"Wanted 40%, drawn {picked / total:.1%}: {picked} of {total} tokens" in html
@@ -117,7 +117,7 @@ def test_the_picture_counts_what_it_boxes(tokenizer):
 
 
 def test_the_bytes_of_one_character_are_shown_once(roberta):
-    none, all_of_them = (mask_pieces(roberta, "Grand 🎉 wørld", rate, False, False, 0) for rate in (0.0, 1.0))
+    none, all_of_them = (explorer_pieces(roberta, "Grand 🎉 wørld", rate, False, False, 0) for rate in (0.0, 1.0))
     assert "".join(p.before + p.old for p in none if p.kind != "special") == "Grand 🎉 wørld"
     assert all(p.old for p in all_of_them)  # each picked byte is boxed
 

@@ -5,7 +5,7 @@ import pytest
 from common import run_cells
 from training import without_float64
 
-WITHOUT = r"subprocess\.run|notebook_launcher\(|num_proc=processes"  # they start processes, which is nothing for cells outside a kernel
+WITHOUT = r"processes\.launch\(|notebook_launcher\(|num_proc=processes"  # they start processes, which is nothing for cells outside a kernel
 
 
 @pytest.mark.parametrize("chapter", ["01", "02", "03", "04", "05"])

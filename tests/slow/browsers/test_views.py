@@ -109,7 +109,7 @@ def test_the_masking_explorer_draws_pythons_masks(tab, chapter):
     for text in TEXTS:
         for rate, whole, mix, seed in settings:
             view.evaluate(ANSWER, {"0": text, "1": rate, "2": whole, "3": mix, "4": seed})
-            wanted = pictures.masked_html(widgets.mask_pieces(tokenizer, text, rate, whole, mix, seed), rate)
+            wanted = pictures.masked_html(widgets.explorer_pieces(tokenizer, text, rate, whole, mix, seed), rate)
             assert view.evaluate(SAME, wanted) == "", (text, rate, whole, mix, seed)
     assert not tab.said
 
