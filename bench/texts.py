@@ -146,7 +146,7 @@ def check_cases(setup: Setup) -> Iterator[Case]:
     model = AutoModelForMaskedLM.from_pretrained(MINI_BERT, dtype=torch.float32)
     checks = {
         "files of the data set": lambda i: data_files.check_folder([str(folder / "data")]),
-        "texts": lambda i: validation.corpus(splits, "text"),
+        "texts": lambda i: validation.check_texts(splits, "text"),
         "repeats": lambda i: data.drop_repeats(splits["train"]),
         "fingerprint": lambda i: data.fingerprint(chunks),
         "files of the checkpoint": lambda i: pretrained.check_files(MINI_BERT, "masked_lm"),

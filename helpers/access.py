@@ -61,7 +61,7 @@ def check_access(settings: Settings) -> None:
         if Path(settings.dataset[0]).parent != ROOT / "lab" / "corpora":
             print(line)
         columns = [settings.text_column] if settings.text_column else ["sentence1", "sentence2"]
-        validation.vocabulary(tokenizer, next(iter(rows.values())), columns)
+        validation.check_vocabulary(tokenizer, next(iter(rows.values())), columns)
 
 
 def cache_by_content(folder: str, where: str) -> None:

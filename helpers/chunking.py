@@ -26,7 +26,7 @@ def tokenizing(tokenizer: Any, text_column: str = "text") -> Callable[[dict], di
     Raises:
         ValueError: The tokenizer cannot tell which tokens make a word.
     """
-    validation.word_ids(tokenizer)
+    validation.require_word_ids(tokenizer)
     special = set(tokenizer.all_special_ids)
 
     def tokenize(batch: dict) -> dict:
@@ -76,7 +76,7 @@ def text_to_chunks(tokenizer: Any, chunk_size: int, text_column: str = "text") -
     Raises:
         ValueError: As `tokenizing`.
     """
-    validation.word_ids(tokenizer)
+    validation.require_word_ids(tokenizer)
 
     def to_chunks(batch: dict) -> dict[str, np.ndarray]:
         texts, ids, words = batch[text_column], [], []

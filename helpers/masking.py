@@ -89,7 +89,7 @@ class WholeWordCollator:
     generator: torch.Generator | None = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:
-        validation.mask_token(self.tokenizer)
+        validation.require_mask_token(self.tokenizer)
         require(0 <= self.probability <= 1, "probability is a share between 0 and 1, not {value}.", value=self.probability)
         if self.seed is not None:
             self.generator = torch.Generator().manual_seed(self.seed)

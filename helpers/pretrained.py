@@ -88,7 +88,7 @@ def max_length(tokenizer: Any, model: Any) -> int:
 def _check_tokenizer(tokenizer, embeddings: int, head: str) -> None:
     """Raise ValueError unless a tokenizer is fast, complete, and fits the rows of a model's embedding."""
     name, tokens = tokenizer.name_or_path, max(tokenizer.get_vocab().values(), default=-1) + 1
-    validation.word_ids(tokenizer)
+    validation.require_word_ids(tokenizer)
     require(
         len(tokenizer) > len(set(tokenizer.all_special_ids)),
         "The tokenizer of {checkpoint} knows {count} tokens, all of them special: its files are missing. Save it beside the "

@@ -24,7 +24,7 @@ def require(condition: object, sentence: str, /, **values: object) -> None:
         raise ValueError(say(sentence, **values))
 
 
-def corpus(dataset: Any, text_column: str, splits: Sequence[str] = ("train",), lists: bool = False) -> None:
+def check_texts(dataset: Any, text_column: str, splits: Sequence[str] = ("train",), lists: bool = False) -> None:
     """Raise ValueError unless the splits hold texts to learn from and to test on; print a line if some hold no words.
 
     Args:
@@ -66,7 +66,7 @@ def corpus(dataset: Any, text_column: str, splits: Sequence[str] = ("train",), l
         print(say("{wordless:,} of {texts:,} texts hold no words.", wordless=len(wordless), texts=len(texts)))
 
 
-def pairs(dataset: Any, splits: Sequence[str] = ("train", "validation")) -> None:
+def check_pairs(dataset: Any, splits: Sequence[str] = ("train", "validation")) -> None:
     """Raise ValueError unless the splits hold labelled pairs of sentences, as MRPC does; print how many the two share.
 
     Raises:
@@ -87,7 +87,7 @@ def pairs(dataset: Any, splits: Sequence[str] = ("train", "validation")) -> None
     _count_shared(dataset, splits, ("sentence1", "sentence2"))
 
 
-def both_labels(rows: Any) -> None:
+def check_both_labels(rows: Any) -> None:
     """Raise ValueError unless both labels occur in the rows to train on, as many as are taken."""
     require(
         len(set(rows["label"])) > 1,
@@ -97,7 +97,7 @@ def both_labels(rows: Any) -> None:
     )
 
 
-def labels(dataset: Any, text_column: str) -> None:
+def check_labels(dataset: Any, text_column: str) -> None:
     """Raise ValueError unless a classifier can train and be tested on these texts, or they have no labels at all.
 
     Prints how many texts are on both sides.
@@ -107,17 +107,17 @@ def labels(dataset: Any, text_column: str) -> None:
         text_column: Name of the column with the texts.
 
     Raises:
-        ValueError: As `corpus`, or a label of ``train`` or ``test`` is neither 0 nor 1.
+        ValueError: As `check_texts`, or a label of ``train`` or ``test`` is neither 0 nor 1.
     """
     splits = ("train", "test")
     if all(split in dataset and "label" in dataset[split].column_names for split in splits):
-        corpus(dataset, text_column, splits)
+        check_texts(dataset, text_column, splits)
         for split in splits:
             _check_labels(dataset, split)
         _count_shared(dataset, splits, (text_column,))
 
 
-def vocabulary(tokenizer: Any, rows: Any, columns: Sequence[str]) -> None:
+def check_vocabulary(tokenizer: Any, rows: Any, columns: Sequence[str]) -> None:
     """Raise ValueError if a tokenizer does not know the script of a data set's first hundred texts.
 
     An unknown token is never masked, and all are alike to a classifier: figures would be those of the punctuation.
@@ -143,7 +143,7 @@ def vocabulary(tokenizer: Any, rows: Any, columns: Sequence[str]) -> None:
     )
 
 
-def one_mask(tokenizer: Any, text: str) -> None:
+def check_one_mask(tokenizer: Any, text: str) -> None:
     """Raise ValueError unless a text holds the tokenizer's mask token exactly once: every family of models writes its own."""
     mask, count = tokenizer.mask_token, text.count(tokenizer.mask_token)
     foreign = next((other for other in ("[MASK]", "<mask>") if other in text and other != mask), None)
@@ -159,7 +159,7 @@ def one_mask(tokenizer: Any, text: str) -> None:
     )
 
 
-def word_ids(tokenizer: Any) -> None:
+def require_word_ids(tokenizer: Any) -> None:
     """Raise ValueError unless a tokenizer tells which tokens make a word."""
     require(
         tokenizer.is_fast,
@@ -168,13 +168,13 @@ def word_ids(tokenizer: Any) -> None:
     )
 
 
-def mask_token(tokenizer: Any) -> None:
+def require_mask_token(tokenizer: Any) -> None:
     """Raise ValueError unless a tokenizer has a mask token."""
     name = type(tokenizer).__name__
     require(tokenizer.mask_token, "{tokenizer} has no mask token: take the checkpoint of a masked language model.", tokenizer=name)
 
 
-def chunks(dataset: Any, chunk_size: int) -> None:
+def check_chunks(dataset: Any, chunk_size: int) -> None:
     """Raise ValueError if a chunked data set is empty: the corpus is shorter than one chunk."""
     require(len(dataset), "The corpus is shorter than one chunk of {size} tokens: add text or lower chunk_size.", size=chunk_size)
 

@@ -112,7 +112,7 @@ def latest(folder: str | Path) -> Path | None:
     return max(_checkpoints(Path(folder)), default=None)
 
 
-def progress(folder: str | Path) -> tuple[int, int]:
+def steps_done(folder: str | Path) -> tuple[int, int]:
     """Return the steps done at the latest checkpoint of a folder and the steps in all; ``(0, 0)`` if it holds none."""
     checkpoint = latest(folder)
     if checkpoint is None:

@@ -81,7 +81,7 @@ def set_up(options: argparse.Namespace) -> tuple[Run, object, Settings]:
     return run, tokenizer, settings
 
 
-def begin(run: Run, folder: Path, checkpoint: str | None) -> None:
+def begin_or_resume(run: Run, folder: Path, checkpoint: str | None) -> None:
     """Load a checkpoint ("" for the latest in the folder) into the run, or without one evaluate the model before step 1.
 
     Raises:
@@ -89,7 +89,7 @@ def begin(run: Run, folder: Path, checkpoint: str | None) -> None:
     """
     if checkpoint is not None:
         return loop.resume(run, ROOT / Path(checkpoint).expanduser() if checkpoint else folder)
-    done, steps = checkpoints.progress(folder)
+    done, steps = checkpoints.steps_done(folder)
     if done < steps:
         raise FileExistsError(
             f"{folder} holds a training that was stopped at step {done} of {steps}: "
@@ -106,7 +106,7 @@ def main(arguments: list[str] | None = None) -> Run:
         with contextlib.nullcontext() if main_process else contextlib.redirect_stdout(io.StringIO()):
             run, tokenizer, settings = set_up(options)
         out = Path(settings.output_dir)
-        begin(run, out / "checkpoints", options.resume)
+        begin_or_resume(run, out / "checkpoints", options.resume)
     except (OSError, ValueError) as error:
         raise SystemExit(f"error: {error}") from None
     uploads = hub.Uploads(out / "model", settings.hub_model_id)

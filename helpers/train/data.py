@@ -30,11 +30,11 @@ def read_texts(dataset: Sequence[str], column: str, splits: Sequence[str]) -> Da
         Texts to train on as ``train``, and others to evaluate on as ``test``.
 
     Raises:
-        ValueError: As `validation.corpus`.
+        ValueError: As `validation.check_texts`.
     """
     corpus = load_dataset(*dataset)
     chosen = [split for split in splits if split in corpus] or splits
-    validation.corpus(corpus, column, chosen)
+    validation.check_texts(corpus, column, chosen)
     joined = concatenate_datasets([corpus[split].select_columns(column) for split in chosen])
     return hold_out(drop_repeats(joined, column))
 
@@ -89,7 +89,7 @@ def to_chunks(
     """
     texts = enough(texts, tokenizer, chunk_size, limit, column)
     chunks = texts.map(chunking.text_to_chunks(tokenizer, chunk_size, column), batched=True, remove_columns=texts.column_names)
-    validation.chunks(chunks, chunk_size)
+    validation.check_chunks(chunks, chunk_size)
     chunks = chunks.select_columns(["input_ids", "word_ids" if whole_words else "attention_mask"])
     chunks = chunks.select(range(min(len(chunks), limit or len(chunks))))
     if whole_words:

@@ -112,20 +112,21 @@ def plot_losses(points: Sequence[tuple[int, float]], before: Mapping[str, float]
 
 
 def plot_memory_of_steps(estimates: Mapping[str, object], peaks: Mapping[str, int]) -> None:
-    """Show the estimated parts of a step's memory as stacked bars, and the measured peak beside them.
+    """Show the estimated peak of a step's memory as a stacked bar of its parts, and the measured peak beside it.
+
+    What weights, gradients and optimizer state leave of a peak is drawn as one part: activations, and room to work in.
 
     Args:
         estimates: Name to `helpers.memory.Memory`.
         peaks: Name to bytes.
     """
     _, axes = plt.subplots(figsize=(8, 3.4), layout="constrained")
+    parts = {part: np.array([getattr(need, part) for need in estimates.values()]) for part in ("weights", "gradients", "optimizer")}
+    parts["activations, room to work"] = np.array([need.peak for need in estimates.values()]) - sum(parts.values())
     left = np.zeros(len(estimates))
-    for part, colour, hatch in zip(
-        ("weights", "gradients", "optimizer", "activations"), (BLUE, ORANGE, GREEN, "white"), ("", "//", "..", "xx")
-    ):
-        values = np.array([getattr(need, part) / 2**20 for need in estimates.values()])
-        axes.barh([*estimates], values, left=left, color=colour, hatch=hatch, edgecolor="black", lw=0.5, label=part)
-        left += values
+    for (part, sizes), colour, hatch in zip(parts.items(), (BLUE, ORANGE, GREEN, "white"), ("", "//", "..", "xx")):
+        axes.barh([*estimates], sizes / 2**20, left=left, color=colour, hatch=hatch, edgecolor="black", lw=0.5, label=part)
+        left += sizes / 2**20
     measured = [peaks[name] / 2**20 for name in estimates]
     axes.plot(measured, [*estimates], "D", color=VERMILION, markeredgecolor="black", label="measured peak")
     axes.invert_yaxis()

@@ -79,7 +79,7 @@ def tokenizer_lens(tokenizer, text: str, second: str = "") -> View:
     name = view_labels()
 
     def draw(first: str, second: str) -> str:
-        validation.word_ids(tokenizer)
+        validation.require_word_ids(tokenizer)
         require(first.strip(), name["empty"])
         encoded = tokenizer(first, second or None, verbose=False)
         return lens_html(encoded.tokens(), encoded["input_ids"], encoded.get("token_type_ids", []), encoded.word_ids())
@@ -136,8 +136,8 @@ def masking_explorer(tokenizer, text: str, rate: float = 0.15, seed: int = 0) ->
     name = view_labels()
 
     def draw(text: str, rate: float, whole: bool, mix: bool, seed: int) -> str:
-        validation.mask_token(tokenizer)
-        validation.word_ids(tokenizer)
+        validation.require_mask_token(tokenizer)
+        validation.require_word_ids(tokenizer)
         require(text.strip(), name["empty"])
         return masked_html(explorer_pieces(tokenizer, text, rate, whole, mix, seed), rate)
 
@@ -183,7 +183,7 @@ def fill_mask_playground(checkpoints: Mapping[str, tuple], sentence: str, k: int
         require(BLANK.search(sentence), name["write"])
         columns = {}
         for checkpoint, (model, tokenizer) in checkpoints.items():
-            validation.mask_token(tokenizer)
+            validation.require_mask_token(tokenizer)
             columns[checkpoint] = guess_blanks(model, tokenizer, sentence, k)
             require(columns[checkpoint], name["long"], limit=pretrained.max_length(tokenizer, model))
         return bars_html(columns)

@@ -31,20 +31,20 @@ def rows():
 
 def test_a_text_with_one_hole_of_the_tokenizers_own_passes(tokenizer, byte_level):
     for one in (tokenizer, byte_level):
-        validation.one_mask(one, f"Whales are {one.mask_token}.")
+        validation.check_one_mask(one, f"Whales are {one.mask_token}.")
 
 
 def test_another_familys_mask_is_told_in_one_sentence(tokenizer, byte_level):
     with pytest.raises(ValueError, match=r"has the mask token \[MASK\], not <mask>.*tokenizer\.mask_token"):
-        validation.one_mask(tokenizer, "Whales are <mask>.")
+        validation.check_one_mask(tokenizer, "Whales are <mask>.")
     with pytest.raises(ValueError, match=r"has the mask token <mask>, not \[MASK\].*tokenizer\.mask_token"):
-        validation.one_mask(byte_level, "Whales are [MASK].")
+        validation.check_one_mask(byte_level, "Whales are [MASK].")
 
 
 @pytest.mark.parametrize("text, times", [("No hole.", 0), ("<mask> and <mask>.", 2)])
 def test_none_and_several_holes_are_told(byte_level, text, times):
     with pytest.raises(ValueError, match=f"needs <mask> exactly once, and the text has it {times} times"):
-        validation.one_mask(byte_level, text)
+        validation.check_one_mask(byte_level, text)
 
 
 def test_the_byte_level_mask_takes_the_space_before_it(byte_level):

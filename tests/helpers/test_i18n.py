@@ -124,7 +124,7 @@ def test_errors_are_said_in_the_learners_language():
 def test_errors_speak_the_language_that_is_set(language, message):
     i18n.set_language(language)
     with pytest.raises(ValueError, match=message):
-        validation.chunks([], 128)
+        validation.check_chunks([], 128)
 
 
 def test_settings_errors_and_page_are_chinese_too(tmp_path):

@@ -5,6 +5,7 @@ import math
 import matplotlib.pyplot as plt
 import pytest
 
+from helpers.memory import Memory
 from helpers.views import plots
 
 HISTORY = [
@@ -50,6 +51,16 @@ def test_two_runs_are_dots_in_circles():
     plots.plot_two_runs([3.0, 2.0], [3.0, 2.5], ("ours", "theirs"))
     theirs, ours = plt.gca().lines
     assert list(ours.get_ydata()) == [3.0, 2.0] and ours.get_marker() == "." and theirs.get_marker() == "o"
+
+
+def test_bars_of_memory_end_at_the_estimated_peak_and_diamonds_stand_at_the_measured_one():
+    needs = {"plain": Memory(2**20, 2**20, 2 * 2**20, 5 * 2**20, 10 * 2**20), "small": Memory(2**20, 2**20, 2 * 2**20, 2**20, 4 * 2**20)}
+    plots.plot_memory_of_steps(needs, {"plain": 11 * 2**20, "small": 4 * 2**20})
+    ends = [0.0, 0.0]
+    for bars in plt.gca().containers:
+        ends = [max(end, bar.get_x() + bar.get_width()) for end, bar in zip(ends, bars, strict=True)]
+    assert ends == pytest.approx([10, 4])
+    assert list(plt.gca().lines[0].get_xdata()) == [11, 4]
 
 
 def test_the_study_shows_every_seed_and_a_line_through_their_means():

@@ -80,12 +80,12 @@ def test_a_script_that_the_vocabulary_lacks_is_told(chunks, text):
 
 
 def test_some_unknown_tokens_pass_and_lists_and_missing_columns_too(tokenizer, roberta):
-    validation.vocabulary(tokenizer, Dataset.from_dict({"text": ["Good 🐳, a film to see."] * 3}), ["text"])
-    validation.vocabulary(roberta, Dataset.from_dict({"text": SCRIPTS}), ["text"])  # of bytes, it knows all
+    validation.check_vocabulary(tokenizer, Dataset.from_dict({"text": ["Good 🐳, a film to see."] * 3}), ["text"])
+    validation.check_vocabulary(roberta, Dataset.from_dict({"text": SCRIPTS}), ["text"])  # of bytes, it knows all
     answers = Dataset.from_dict({"answers": [{"text": ["电影", "好看"]}, {"text": []}, {"text": None}]})
-    validation.vocabulary(tokenizer, answers, ["text", "answers"])
+    validation.check_vocabulary(tokenizer, answers, ["text", "answers"])
     with pytest.raises(ValueError, match="100% of the tokens in the column 'answers.text'"):
-        validation.vocabulary(tokenizer, answers, ["answers.text"])
+        validation.check_vocabulary(tokenizer, answers, ["answers.text"])
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_null_in_a_split_without_labels_is_named_too(chunks, monkeypatch):
 def test_answers_may_be_lists(tmp_path):
     rows = [{"answers": {"text": value}} for value in (["One.", "Two."], [], ["", *SCRIPTS])]
     (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    validation.corpus(
+    validation.check_texts(
         {"train": load_dataset(str(tmp_path), split="train", cache_dir=str(tmp_path / "cache")).flatten()}, "answers.text", lists=True
     )
 
@@ -128,12 +128,12 @@ def test_answers_may_be_lists(tmp_path):
 def test_an_answer_that_is_no_text_is_named(value):
     data = {"train": Dataset.from_dict({"answers.text": [value, value]})}
     with pytest.raises(ValueError, match="Row 0 of the split 'train' has .* in the column 'answers.text', where a text belongs"):
-        validation.corpus(data, "answers.text", lists=True)
+        validation.check_texts(data, "answers.text", lists=True)
 
 
 def test_a_long_value_is_shortened():
     with pytest.raises(ValueError) as caught:
-        validation.corpus(DatasetDict(train=Dataset.from_dict({"text": [["x" * 100_000]] * 2})), "text")
+        validation.check_texts(DatasetDict(train=Dataset.from_dict({"text": [["x" * 100_000]] * 2})), "text")
     assert len(str(caught.value)) < 250
 
 
@@ -155,7 +155,7 @@ rows = Dataset.from_dict({"text": ["a", "b"]})
 )
 def test_a_corpus_that_does_not_fit_is_told_why(data, column, message):
     with pytest.raises(ValueError, match=message):
-        validation.corpus(data, column)
+        validation.check_texts(data, column)
 
 
 # -- Rows as they are used: without blank and repeated ones, with words, with labels
@@ -174,19 +174,19 @@ def test_a_corpus_that_does_not_fit_is_told_why(data, column, message):
 )
 def test_texts_that_teach_nothing_are_refused(texts, told):
     with pytest.raises(ValueError, match=told):
-        validation.corpus({"train": Dataset.from_dict({"text": texts})}, "text")
+        validation.check_texts({"train": Dataset.from_dict({"text": texts})}, "text")
 
 
 def test_some_texts_without_words_are_told_in_one_line(capsys):
     texts = ["A film.", "好看", "7", "🐳🎬", "See https://a.org/b for more.", ""]
     for rows in (texts, texts[:2]):
-        validation.corpus({"train": Dataset.from_dict({"text": rows})}, "text")
+        validation.check_texts({"train": Dataset.from_dict({"text": rows})}, "text")
     assert capsys.readouterr().out == "2 of 5 texts hold no words.\n"
 
 
 def test_blank_answers_do_not_count(tmp_path):
     with pytest.raises(ValueError, match="holds 1 different texts"):
-        validation.corpus({"train": Dataset.from_dict({"answers": [["One."], [" ", ""], []]})}, "answers", lists=True)
+        validation.check_texts({"train": Dataset.from_dict({"answers": [["One."], [" ", ""], []]})}, "answers", lists=True)
 
 
 def reviews(labels, split="train", **columns):
@@ -212,19 +212,19 @@ def reviews(labels, split="train", **columns):
 )
 def test_labels_that_the_last_part_of_chapter_05_cannot_use_are_told(labels, split, told):
     with pytest.raises(ValueError, match=told.format(split)):
-        validation.labels(reviews(labels, split), "text")
+        validation.check_labels(reviews(labels, split), "text")
 
 
 def test_reviews_without_labels_pass_and_without_texts_do_not():
-    validation.labels(reviews([0, 1, 1]), "text")
-    validation.labels(reviews([0, 1, 1]).remove_columns("label"), "text")
-    validation.labels(DatasetDict(train=reviews([7, 7, 7])["train"]), "text")  # without a test split nothing is classified
+    validation.check_labels(reviews([0, 1, 1]), "text")
+    validation.check_labels(reviews([0, 1, 1]).remove_columns("label"), "text")
+    validation.check_labels(DatasetDict(train=reviews([7, 7, 7])["train"]), "text")  # without a test split nothing is classified
     with pytest.raises(ValueError, match="Row 1 of the split 'test' has None in the column 'text'"):
-        validation.labels(reviews([0, 1, 1], "test", text=["Good.", None, "Bad."]), "text")
+        validation.check_labels(reviews([0, 1, 1], "test", text=["Good.", None, "Bad."]), "text")
 
 
 def test_rows_on_both_sides_are_counted(capsys):
-    validation.labels(reviews([0, 1, 1], "test", text=["Good. ", "So\nso.", "Fine."]), "text")
+    validation.check_labels(reviews([0, 1, 1], "test", text=["Good. ", "So\nso.", "Fine."]), "text")
     line = "2 of {} rows of the split {!r} are also in 'train': the scores on them show memory.\n"
     assert capsys.readouterr().out == line.format(3, "test")
     names = datasets.ClassLabel(names=["no", "yes"])
@@ -232,19 +232,19 @@ def test_rows_on_both_sides_are_counted(capsys):
     turned = rows.rename_columns({"sentence1": "sentence2", "sentence2": "sentence1"})
     other = Dataset.from_dict({"sentence1": ["A b.", "C."], "sentence2": ["E.", "D."], "label": [0, 1]}).cast_column("label", names)
     for validated in (rows, turned, other):
-        validation.pairs(DatasetDict(train=rows, validation=validated))
+        validation.check_pairs(DatasetDict(train=rows, validation=validated))
     assert capsys.readouterr().out == 2 * line.format(2, "validation")
 
 
 def test_rows_of_one_label_are_nothing_to_train_on():
     with pytest.raises(ValueError, match="The 2 rows to train on all have the label 1: raise max_train_samples, or give rows of both"):
-        validation.both_labels(Dataset.from_dict({"label": [1, 1]}))
-    validation.both_labels(Dataset.from_dict({"label": [1, 0]}))
+        validation.check_both_labels(Dataset.from_dict({"label": [1, 1]}))
+    validation.check_both_labels(Dataset.from_dict({"label": [1, 0]}))
 
 
 def test_the_bundled_rows_pass(capsys):
-    validation.labels(load_dataset(str(ROOT / "lab" / "corpora" / "reviews")), "text")
-    validation.pairs(load_dataset(str(ROOT / "lab" / "corpora" / "paraphrases")))
+    validation.check_labels(load_dataset(str(ROOT / "lab" / "corpora" / "reviews")), "text")
+    validation.check_pairs(load_dataset(str(ROOT / "lab" / "corpora" / "paraphrases")))
     assert capsys.readouterr().out == ""
 
 
@@ -252,5 +252,5 @@ def test_the_checks_of_25_000_reviews_take_less_than_a_second():
     texts = [f"{i} " + "A film, a good one. " * 65 for i in range(25_000)]
     data = {"train": Dataset.from_dict({"text": texts, "label": [i % 2 for i in range(25_000)]})}
     began = time.process_time()
-    validation.corpus(data, "text")
+    validation.check_texts(data, "text")
     assert time.process_time() - began < 1

@@ -17,7 +17,7 @@ from helpers import settings
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = sorted((ROOT / "notebooks").glob("0*.ipynb"))
 WRONG = {  # chapter: a token, an id or a count that one compared cell shows, and another in its place
-    "01": ("[43, 40] tokens apart", "[43, 41] tokens apart"),
+    "01": ("([43, 40], ", "([43, 41], "),
     "02": ("special tokens ever hidden: 0", "special tokens ever hidden: 1"),
     "03": ("train: 291 chunks", "train: 290 chunks"),
     "04": ("test: 36 blocks", "test: 35 blocks"),
