@@ -79,6 +79,7 @@ def words_cases(chance):
         yield [7, -100, -100, -100, 7, 7, -100, 7] + labels, head + word_ids
     yield [7, -100, -100, 9], [3, -1, 3, 4]  # two words of one piece each
     yield [7, 8, -100, 7], [0, 0, 1, 1]
+    yield [0, -100, 7], [0, 0, 1]  # a label may be 0, which is a token too
     yield [-100, -100, 5], [-1, 2, 2]
     yield [7, 7, -100, -100, -100, 9, 5, -100, 5], [0, 0, 0, 1, 1, 1, 2, 2, 2]
 

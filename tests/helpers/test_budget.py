@@ -69,11 +69,11 @@ def test_the_labelled_share_is_that_of_the_batch():
     assert budget.plan(model, batch, 3, **options).memory == memory.estimate(model, 4, 64, labelled=share, **options)
 
 
-@pytest.mark.parametrize("accumulation", [1, 2])
-def test_a_batch_that_cannot_fit_names_one_that_does(accumulation):
+@pytest.mark.parametrize("accumulation, fitting", [(1, 7), (1, 8), (2, 7)])
+def test_a_batch_that_cannot_fit_names_one_that_does(accumulation, fitting):
     model, batch = small_bert(num_hidden_layers=1), random_batch(12, 32)
     options = dict(device="cpu", dtype=torch.float32)
-    limit = memory.estimate(model, 7, 32, accumulation=accumulation, **options).peak + 1
+    limit = memory.estimate(model, fitting, 32, accumulation=accumulation, **options).peak + 1
     with pytest.raises(MemoryError, match=r"A batch of 12 x 32 tokens needs .* and there are .* A batch size of \d+ would fit") as caught:
         budget.plan(model, batch, 375, accumulation=accumulation, limit=limit, **options)
     told = str(caught.value)

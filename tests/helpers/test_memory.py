@@ -129,6 +129,19 @@ def test_every_remedy_counts_as_it_is(case):
     assert estimate.peak == pytest.approx(profiled_peak(step, estimate.weights + estimate.optimizer), rel=0.1)
 
 
+def test_gradients_of_one_pass_are_alive_in_the_next():
+    """In a batch so small that they weigh more than its activations."""
+    model, batch = small_bert(), random_batch(2, 16, 1000)
+    peaks = []
+    for passes in (1, 2):
+        need = memory.estimate(model, 2, 16, accumulation=passes, device="cpu", dtype=torch.float32)
+        step, update = training(model, [batch] * passes)
+        update.zero_grad()
+        assert need.peak == pytest.approx(profiled_peak(step, need.weights + need.optimizer), rel=0.05)
+        peaks.append(need.peak)
+    assert peaks[1] > 1.05 * peaks[0]
+
+
 def test_weights_gradients_and_moments_by_arithmetic():
     model = small_bert(**OFF)
     n = sum(p.numel() for p in model.parameters())

@@ -26,6 +26,8 @@ def test_bf16_on_a_cpu_only_with_the_instructions(capabilities, expected, monkey
 def test_old_cards_take_fp16_and_newer_ones_bf16(capability, expected, monkeypatch):
     monkeypatch.setattr("torch.cuda.get_device_capability", lambda device: capability)
     assert str(precision.best_dtype("cuda")) == expected
+    plain = "torch.float32" if expected == "torch.float16" else expected  # a loop without a scaler
+    assert str(precision.autocast_dtype("cuda")) == plain
 
 
 def test_apples_gpu_stays_at_float32():

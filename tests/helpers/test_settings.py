@@ -33,7 +33,7 @@ def test_an_unknown_chapter_is_named(out):
 
 
 def test_a_limited_training_brings_a_limited_evaluation(out):
-    assert resolve(CHAPTER, max_train_samples=2000, output_dir=out).max_eval_samples == 200
+    assert [resolve(CHAPTER, max_train_samples=n, output_dir=out).max_eval_samples for n in (5, 2000)] == [1, 200]
     assert resolve(CHAPTER, max_train_samples=2000, max_eval_samples=50, output_dir=out).max_eval_samples == 50
 
 
@@ -46,6 +46,7 @@ def test_every_chapter_has_both_profiles(chapter, profile, out):
 def test_parameters_override_the_row_and_none_does_not(out):
     settings = resolve(CHAPTER, batch_size=4, learning_rate=None, seed=None, output_dir=out)
     assert (settings.batch_size, settings.learning_rate, settings.seed) == (4, 3e-4, 42)
+    assert resolve(CHAPTER, seed=0, output_dir=out).seed == 0
 
 
 def test_relative_folders_count_from_the_repository_root(tmp_path, out, monkeypatch):
