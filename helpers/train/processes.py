@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import dill  # comes with datasets
+from torch import distributed
 
 from helpers.i18n import say
 from helpers.paths import ROOT
@@ -47,7 +48,10 @@ def launch(function: Callable[[], object], processes: int) -> list:
 def main(folder: Path) -> None:
     """Call the function that `launch` has left in a folder, and leave there what it returns."""
     function = dill.loads((folder / "function").read_bytes())
-    (folder / f"result-{os.environ.get('RANK', 0)}").write_bytes(dill.dumps(function()))
+    result = dill.dumps(function())
+    (folder / f"result-{os.environ.get('RANK', 0)}").write_bytes(result)
+    if distributed.is_initialized():  # its threads may outlive the interpreter, which then aborts
+        distributed.destroy_process_group()
 
 
 if __name__ == "__main__":
