@@ -128,6 +128,8 @@ def add_view(cell, view: dict, files: dict) -> None:
     models = [["before", view["base"]]] if view["kind"] == "guesses" else []
     if view.get("adapted") in files:
         models.append(["after" if models else "trained", view["adapted"]])
+    if view["kind"] == "verdict" and not models:
+        return  # nothing there could judge
     spec = {name: value for name, value in view.items() if name not in ("cell", "adapted")} | {"models": models}
     pictures = [output for output in cell.outputs if "text/html" in output.get("data", {})]
     if not pictures:

@@ -15,11 +15,9 @@ from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForSequenceC
 
 from export import Guesses, Verdict, difference, export, pack, shrinkable
 from helpers import pretrained
-from helpers.settings import Settings, resolve
 
 ROOT = Path(__file__).resolve().parent.parent
 LAB, OUTPUT = ROOT / "lab", ROOT / "build" / "output"
-CLASSIFIER = ROOT / "build" / "classifier"
 NPM = ROOT / "build" / "npm" / "node_modules"
 PACKAGES = {  # what a page loads of them
     "runtime": "onnxruntime-web/dist/ort.wasm.bundle.min.mjs",
@@ -99,27 +97,6 @@ def check(name: str, module: torch.nn.Module, graph: bytes, weights: np.ndarray,
     return said
 
 
-def train_classifier(settings: Settings, folder: Path) -> None:
-    """Train chapter 01's classifier by its settings, and save it, which the chapter does not do."""
-    from datasets import load_dataset
-    from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
-
-    set_seed(settings.seed)
-    model = AutoModelForSequenceClassification.from_pretrained(settings.checkpoint, num_labels=2, dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(settings.checkpoint)
-    rows = load_dataset(*settings.dataset)["train"].shuffle(seed=0)
-    rows = rows.map(lambda batch: tokenizer(batch["sentence1"], batch["sentence2"], truncation=True), batched=True)
-    arguments = TrainingArguments(
-        output_dir=folder, seed=settings.seed, num_train_epochs=settings.num_train_epochs,
-        learning_rate=settings.learning_rate, weight_decay=settings.weight_decay, per_device_train_batch_size=settings.batch_size,
-        save_strategy="no", report_to="none", disable_tqdm=True, use_cpu=True, logging_strategy="no",
-    )  # fmt: skip
-    trainer = Trainer(model, arguments, train_dataset=rows, processing_class=tokenizer)
-    trainer.remove_callback(PrinterCallback)
-    trainer.train()
-    trainer.save_model()
-
-
 def fits(folder: Path, base: Path, kind: str) -> bool:
     """Tell whether a folder holds a model adapted from the bundled one as it is now: a chapter may have run with any other.
 
@@ -141,18 +118,12 @@ def fits(folder: Path, base: Path, kind: str) -> bool:
 
 
 def adapted(key: str) -> Path | None:
-    """Return the folder of an adapted model, or None where its chapter left none; chapter 01's is trained here, once."""
+    """Return the folder of an adapted model, or None, saying so, where its chapter has left none."""
     base, chapter = ADAPTED[key]
     kind = {"01": "BertForSequenceClassification", "04": "RobertaForMaskedLM"}.get(key, "BertForMaskedLM")
-    folders = [OUTPUT / chapter] + [CLASSIFIER] * (key == "01")
-    for folder in folders:
-        if fits(folder, LAB / "checkpoints" / base, kind):
-            return folder
-    if key == "01":
-        print("Training chapter 01's classifier by its settings, this once …", flush=True)
-        train_classifier(resolve("01_mrpc_classification"), CLASSIFIER)
-        return CLASSIFIER
-    print(f"chapter {key} has left no adapted model, so its page shows the bundled one alone: make run CHAPTERS={key}", flush=True)
+    if fits(OUTPUT / chapter, LAB / "checkpoints" / base, kind):
+        return OUTPUT / chapter
+    print(f"chapter {key} has left no adapted model, so its page shows less: make run CHAPTERS={key}", flush=True)
 
 
 def build(folder: Path) -> dict[str, list]:
