@@ -84,7 +84,7 @@ def test_picked_tokens_become_mask_80_random_10_same_10_and_the_others_stay(chap
         assert abs(int(count) - n * share) < 5 * (n * share * (1 - share)) ** 0.5 + n * 0.1 / len(tokenizer) * 3  # met by chance
 
 
-def test_a_row_of_the_data_set_asks_where_it_hides_and_anew_each_time(chapter, rows):
+def test_a_row_of_the_data_set_is_masked_when_it_is_read_and_anew_each_time(chapter, rows):
     data = chapter["MaskedTexts"](TEXTS * 20, torch.Generator().manual_seed(0))
     assert len(data) == 60
     draws = [data[0]["labels"] for _ in range(20)]
