@@ -104,7 +104,8 @@ class BatchMaker:
     def _rewritten(self, rate: float, subtle: float, rng) -> dict:
         """Sentences beside their own rewording (pair label 0) or beside one that says something else (1).
 
-        Besides the pair labels: ``recurs``, for each token whether the other sentence has it, and ``shares``, of each sentence how much.
+        Besides the pair labels: ``recurs``, for each token whether the other sentence has it, ``shares``, of each sentence how much,
+        and ``unmasked``, the ids before masking.
         """
         found = [self._sentence(rng) for _ in range(self.pair_rows)]
         others = [word for _, sentence in found for word in sentence]
@@ -129,7 +130,8 @@ class BatchMaker:
             shares[row] = in_b.mean(), in_a.mean()
         width = int((ids != self.pad).any(axis=0).sum())
         batch = self._masked(ids[:, :width], segments[:, :width], labels, rate / 2, rng)
-        return batch | {"recurs": torch.from_numpy(recurs[:, :width]), "shares": torch.from_numpy(shares)}
+        arrays = {"recurs": recurs[:, :width], "shares": shares, "unmasked": ids[:, :width]}
+        return batch | {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def _masked(self, ids: np.ndarray, segments: np.ndarray, pair_labels: np.ndarray, rate: float, rng) -> dict:
         """BERT's masking: of the picked tokens 80% become [MASK], 10% another token, 10% stay."""

@@ -28,6 +28,7 @@ from helpers.precision import autocast_dtype, default_device
 from lab.pretraining.batches import BatchMaker, Text
 from lab.pretraining.muon import Muon
 from lab.pretraining.targets import Targets
+from lab.pretraining.teacher import Teacher
 from lab.pretraining.vectors import frequencies, word_vectors
 
 SHAPE = dict(hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=1024)
@@ -124,10 +125,19 @@ def losses(model, batch: dict) -> dict[str, torch.Tensor]:
         shares = model.shares(model.bert.pooler(output.hidden_states[-1]).float())
         found["recurs"] = F.cross_entropy(scores.flatten(0, 1), batch["recurs"].flatten(), ignore_index=IGNORE_INDEX)
         found["shares"] = F.binary_cross_entropy_with_logits(shares, batch["shares"])
+    if "similarity" in batch:
+        similarity = model.similarity(model.bert.pooler(output.hidden_states[-1]).float()).squeeze(-1)
+        found["similarity"] = (similarity - batch["similarity"]).square().mean()
     if "targets" in batch:
         states = output.hidden_states[-1][batch["places"] >= 0].float()
         found["targets"] = (model.mimic(states) - batch["targets"]).square().sum(-1).mean()
     return found
+
+
+def sentences_of(rows: torch.Tensor, tokenizer) -> tuple[list[str], list[str]]:
+    """Spells the first and the second sentences of rows of ids, ``(pairs, tokens)``."""
+    separated = [row.split(tokenizer.sep_token) for row in tokenizer.batch_decode(rows, clean_up_tokenization_spaces=False)]
+    return [row[0].removeprefix(tokenizer.cls_token).strip() for row in separated], [row[1].strip() for row in separated]
 
 
 @torch.no_grad()
@@ -177,6 +187,8 @@ def main() -> None:
     parser.add_argument("--recurs-weight", type=float, default=0.0, help="of telling which tokens of a pair stand in both sentences")
     parser.add_argument("--teacher", type=Path, help="folder that teacher.py wrote; rows are taken from the tokens it has done")
     parser.add_argument("--target-weight", type=float, default=1.0, help="of the distance from the teacher's vectors")
+    parser.add_argument("--similarity-teacher", type=Path, help="a sentence transformer: [CLS] tells how alike it finds a pair's sentences")
+    parser.add_argument("--similarity-weight", type=float, default=1.0, help="of the squared distance from what it finds")
     parser.add_argument("--read", type=float, help="take rows from so many tokens of the text; by default all that can be used")
     parser.add_argument("--vectors", choices=["counts", "teacher"], default="counts", help="what word vectors a model begins with")
     parser.add_argument("--start", type=Path, help="checkpoint to go on from; its tokenizer must be the one in --data")
@@ -204,6 +216,7 @@ def main() -> None:
     text = Text.load(args.data)
     targets = Targets(args.teacher) if args.teacher and args.target_weight else None
     read = int(args.read) if args.read else targets and len(targets)
+    sentence_teacher = Teacher(args.similarity_teacher) if args.similarity_teacher else None
     maker = BatchMaker(text, tokenizer, args.rows, args.seed, args.kind == "mini-bert", args.pair_rows, read)
     fresh = not args.start and not state_file.exists()
     vectors = torch.from_numpy(np.load(args.teacher / "teacher.npz")["word_vectors"]) if args.vectors == "teacher" else None
@@ -213,6 +226,8 @@ def main() -> None:
         renew(model)
     if args.recurs_weight:  # heads for this training alone
         model.recurs, model.shares = (torch.nn.Linear(model.config.hidden_size, 2) for _ in range(2))
+    if args.similarity_teacher:
+        model.similarity = torch.nn.Linear(model.config.hidden_size, 1)
     if targets:
         model.mimic = torch.nn.Linear(model.config.hidden_size, targets.size)
     model.to(device)
@@ -248,11 +263,14 @@ def main() -> None:
         for weight, batch in maker.step(step, state["rows"], decay):
             if targets and "places" in batch:
                 batch["targets"] = targets(batch["places"])
+            if sentence_teacher and "unmasked" in batch:
+                batch["similarity"] = sentence_teacher.similarity(*sentences_of(batch["unmasked"], tokenizer))
             batch = {k: v.to(device, non_blocking=True) for k, v in batch.items()}
             with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
                 found = losses(model, batch)
                 loss = found["mlm"] * weight + found.get("pairs", 0.0) * args.pair_weight
                 loss = loss + (found.get("recurs", 0.0) + found.get("shares", 0.0)) * args.recurs_weight
+                loss = loss + found.get("similarity", 0.0) * args.similarity_weight
                 if "targets" in found:
                     loss = loss + found["targets"] * args.target_weight
             loss.backward()

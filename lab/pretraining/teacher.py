@@ -68,6 +68,14 @@ class Teacher:
             lengths = torch.tensor([len(word) for row in part for word in row], device=self.device)
             yield torch.segment_reduce(flat, "mean", lengths=lengths)
 
+    @torch.inference_mode()
+    def similarity(self, one: list[str], two: list[str]) -> torch.Tensor:
+        """Cosine of the angle between the embeddings of two sentences, means over their last layer, ``(pairs,)``."""
+        inputs = self.tokenizer(one + two, truncation=True, max_length=WINDOW, padding=True, return_tensors="pt").to(self.device)
+        states, mask = self.model(**inputs).last_hidden_state, inputs["attention_mask"][..., None]
+        first, second = ((states * mask).sum(1) / mask.sum(1)).chunk(2)
+        return torch.cosine_similarity(first, second)
+
     def word_vectors(self, vocabulary: list[str]) -> torch.Tensor:
         """Input embeddings of a student's vocabulary, ``(vocabulary, hidden)``: means over the teacher's pieces."""
         table = self.model.embeddings.word_embeddings.weight.detach()

@@ -74,16 +74,21 @@ def train(model, pieces: Dataset, collator, seed: int, epochs: int = EPOCHS, rat
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)
     steps = epochs * len(loader)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1 - step / steps)
+    for _ in tqdm(range(epochs), desc="epochs", leave=False):
+        train_epoch(model, loader, optimiser, schedule)
+
+
+def train_epoch(model, loader: DataLoader, optimiser, schedule) -> None:
+    """One pass over the batches, in the device's number format."""
     device, dtype = model.device, autocast_dtype(model.device)
     model.train()
-    for _ in tqdm(range(epochs), desc="epochs", leave=False):
-        for batch in loader:
-            with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
-                loss = model(**{name: tensor.to(device) for name, tensor in batch.items()}).loss
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            optimiser.zero_grad()
+    for batch in loader:
+        with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
+            loss = model(**{name: tensor.to(device) for name, tensor in batch.items()}).loss
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        optimiser.zero_grad()
 
 
 @torch.no_grad()

@@ -31,8 +31,8 @@ def words(text):
 
 
 SPLITS = {
-    "paraphrases": {"train": 800, "validation": 300},
-    "reviews": {"train": 300, "test": 100, "unsupervised": 150},
+    "paraphrases": {"train": 800, "validation": 400},
+    "reviews": {"train": 600, "test": 300, "unsupervised": 150},
     "questions": {"train": 150},
     "passages": {"train": 40},
 }

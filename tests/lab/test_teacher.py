@@ -118,6 +118,26 @@ def test_a_student_with_all_layers_and_words_of_its_teacher_is_the_teacher(tiny)
     assert torch.allclose(first_layers(reader, reader.tokenizer, 4).bert.eval()(**encoded).last_hidden_state, expected[4], atol=1e-5)
 
 
+def test_similarity_is_that_of_each_pair_alone(tiny):
+    reader = teacher.Teacher(tiny)
+    one, two = ["She did not see marsh birds.", "birds", "untied boats"], ["marsh birds were untied", "birds", "7 lighthouses , 1200 boats"]
+    expected = []
+    for pair in zip(one, two):
+        means = [reader.model(**reader.tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(0) for text in pair]
+        expected.append((means[0] @ means[1] / means[0].norm() / means[1].norm()).item())
+    assert reader.similarity(one, two).tolist() == pytest.approx(expected, abs=1e-5)
+    assert expected[1] == pytest.approx(1) and expected[0] < 0.99
+
+
+def test_a_rewritten_pairs_sentences_are_spelt_without_masks(folder):
+    text, tokenizer = Text.load(folder), AutoTokenizer.from_pretrained(folder / "tokenizer")
+    _, (_, batch) = BatchMaker(text, tokenizer, 4, seed=0, pairs=True).step(3, 12)
+    assert (batch["input_ids"] == tokenizer.mask_token_id).any()
+    one, two = pretrain.sentences_of(batch["unmasked"], tokenizer)
+    again = tokenizer(one, two, padding="max_length", max_length=batch["unmasked"].shape[1], return_tensors="pt")
+    assert torch.equal(again["input_ids"], batch["unmasked"]) and torch.equal(again["token_type_ids"], batch["token_type_ids"])
+
+
 def test_places_say_where_a_row_was_read(folder):
     text, tokenizer = Text.load(folder), AutoTokenizer.from_pretrained(folder / "tokenizer")
     maker = BatchMaker(text, tokenizer, 4, seed=0, pairs=True, read=1200)
@@ -133,7 +153,7 @@ def test_training_goes_on_where_it_was_stopped(folder, tiny, small_shards, monke
     call(monkeypatch, teacher, "--data", folder, "--teacher", tiny, "--out", tmp_path / "targets", "--tokens", 1200)
     call(monkeypatch, student, "--data", folder, "--teacher", tiny, "--layers", 3, "--out", tmp_path / "start")
     same = ["mini-bert", "--data", folder, "--start", tmp_path / "start", "--teacher", tmp_path / "targets", "--recurs-weight", 1]
-    same += ["--rows", 2, "--every", 2]
+    same += ["--rows", 2, "--every", 2, "--similarity-teacher", tiny]
     call(monkeypatch, pretrain, *same, "--out", tmp_path / "once", "--steps", 4)
     call(monkeypatch, pretrain, *same, "--out", tmp_path / "twice", "--steps", 2)
     call(monkeypatch, pretrain, *same, "--out", tmp_path / "twice", "--steps", 4)
@@ -141,7 +161,8 @@ def test_training_goes_on_where_it_was_stopped(folder, tiny, small_shards, monke
     assert once["step"] == twice["step"] == 4
     assert "mimic.weight" in once["model"] and "bert.encoder.layer.2.output.dense.weight" in once["model"]
     assert all(torch.equal(tensor, twice["model"][name]) for name, tensor in once["model"].items())
-    assert '"targets"' in (tmp_path / "once" / "log.jsonl").read_text()
+    log = (tmp_path / "once" / "log.jsonl").read_text()
+    assert '"targets"' in log and '"similarity"' in log
 
     call(monkeypatch, pretrain, *same, "--out", tmp_path / "once", "--finish")
     assert torch.load(tmp_path / "once" / "finished" / "state.pt", weights_only=True)["step"] == 5
