@@ -216,21 +216,29 @@ def plot_architectures(rows: Sequence[Mapping]) -> None:
 
 
 def plot_study_of_labels(studies: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]) -> None:
-    """Show accuracy over the number of labels in a panel for each study: a pale mark for each seed, and a line through their means.
+    """Show accuracy over the number of labels in a panel for each study: a mark for each seed, a line through their means.
 
     Args:
-        studies: Name, number of labels and start (``plain`` or ``adapted``) to accuracies, one for each seed.
+        studies: Name, number of labels and arm to accuracies, one for each seed. The arms ``plain`` and ``adapted``
+            are models; any others are baselines, drawn as lines without marks.
     """
-    _, panels = plt.subplots(1, len(studies), figsize=(9, 3.2), squeeze=False, layout="constrained")
+    _, panels = plt.subplots(1, len(studies), figsize=(10, 3.6), squeeze=False, layout="constrained")
     for axes, (name, accuracies) in zip(panels[0], studies.items()):
         labels = [int(count) for count in accuracies]
-        for start, colour, marker in (("plain", GREY, "s"), ("adapted", BLUE, "o")):
-            shares = np.array([of[start] for of in accuracies.values()])  # (labels, seeds)
-            axes.plot(labels, shares.mean(axis=1), color=colour, marker=marker, label=start)
-            axes.plot(labels, shares, marker, color=colour, alpha=0.4, markersize=4)
+        models = {"plain": (GREY, "s"), "adapted": (BLUE, "o")}
+        lines = iter(((":", GREY), ("--", ORANGE), ("-.", GREEN)))
+        for arm in next(iter(accuracies.values())):
+            shares = np.array([of[arm] for of in accuracies.values()])  # (labels, seeds)
+            if arm in models:
+                colour, marker = models[arm]
+                axes.plot(labels, shares.mean(axis=1), color=colour, marker=marker, label=arm)
+                axes.plot(labels, shares, marker, color=colour, alpha=0.4, markersize=4)
+            else:
+                style, colour = next(lines)
+                axes.plot(labels, shares.mean(axis=1), style, color=colour, label=arm)
         axes.set(title=f"{name} reviews", xscale="log", xlabel="labels", ylabel="accuracy")
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.set_xticks(labels, labels)
         axes.minorticks_off()
-        axes.legend()
+        axes.legend(fontsize="small")
     plt.show()

@@ -64,11 +64,15 @@ def test_bars_of_memory_end_at_the_estimated_peak_and_diamonds_stand_at_the_meas
 
 
 def test_the_study_shows_every_seed_and_a_line_through_their_means():
-    accuracies = {"25": {"plain": [0.5, 0.7], "adapted": [0.6, 0.8]}, "100": {"plain": [0.6, 0.6], "adapted": [0.5, 0.9]}}
+    accuracies = {
+        "25": {"plain": [0.5, 0.7], "adapted": [0.6, 0.8], "tfidf": [0.5, 0.6]},
+        "100": {"plain": [0.6, 0.6], "adapted": [0.5, 0.9], "tfidf": [0.8, 0.8]},
+    }
     plots.plot_study_of_labels({"bundled": accuracies, "imdb": accuracies})
     left, right = plt.gcf().axes
     assert (left.get_title(), right.get_title()) == ("bundled reviews", "imdb reviews")
     lines = {line.get_label(): list(line.get_ydata()) for line in left.lines}
     assert lines["plain"] == pytest.approx([0.6, 0.6]) and lines["adapted"] == pytest.approx([0.7, 0.7])
-    single = sorted(tuple(line.get_ydata()) for line in left.lines if line.get_label() not in ("plain", "adapted"))
+    assert lines["tfidf"] == pytest.approx([0.55, 0.8])
+    single = sorted(tuple(line.get_ydata()) for line in left.lines if line.get_label() not in ("plain", "adapted", "tfidf"))
     assert single == [(0.5, 0.6), (0.6, 0.5), (0.7, 0.6), (0.8, 0.9)] and list(left.get_xticks()) == [25, 100]
