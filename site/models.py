@@ -39,14 +39,14 @@ def sentences(mask: str) -> list[str]:
     texts = [
         json.loads(line)["text"] for name in ("test", "train") for line in (LAB / f"corpora/reviews/{name}.jsonl").open(encoding="utf-8")
     ]
-    found = []
+    chosen = []
     for text in texts:
         words = re.split(r"(?<=[.!?])\s", text)[0].split()
         if 5 <= len(words) <= 25:
             middle = len(words) // 2
             words[middle] = re.sub(r"[\w'-]+", mask, words[middle], count=1)
-            found += [" ".join(words)] if mask in words[middle] else []
-    return found[:50]
+            chosen += [" ".join(words)] if mask in words[middle] else []
+    return chosen[:50]
 
 
 def pairs() -> list[tuple[str, str]]:

@@ -107,12 +107,12 @@ class BatchMaker:
         Besides the pair labels: ``recurs``, for each token whether the other sentence has it, ``shares``, of each sentence how much,
         and ``unmasked``, the ids before masking.
         """
-        found = [self._sentence(rng) for _ in range(self.pair_rows)]
-        others = [word for _, sentence in found for word in sentence]
+        sentences = [self._sentence(rng) for _ in range(self.pair_rows)]
+        others = [word for _, sentence in sentences for word in sentence]
         ids = np.full((self.pair_rows, PAIR_LENGTH), self.pad)
         segments, recurs = np.zeros_like(ids), np.full_like(ids, IGNORE_INDEX)
         labels, shares = np.zeros(self.pair_rows, dtype=np.int64), np.zeros((self.pair_rows, 2), dtype=np.float32)
-        for row, (i, sentence) in enumerate(found):
+        for row, (i, sentence) in enumerate(sentences):
             second = sentence
             if row % 2:
                 second = self.pairs.different(sentence, self._sentence(rng, i + 1)[1], others, subtle, rng)

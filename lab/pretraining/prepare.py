@@ -89,8 +89,8 @@ def flag_tokens(text: str, starts: np.ndarray, word_ids: list[int]) -> np.ndarra
         Flag.NUMBER: [m.start() for m in re.finditer(r"\d+", text)],
     }
     for flag, characters in marks.items():
-        found = np.unique(np.searchsorted(starts, characters))
-        flags[found[found < len(starts)]] |= flag
+        tokens = np.unique(np.searchsorted(starts, characters))
+        flags[tokens[tokens < len(starts)]] |= flag
     flags[(flags & Flag.SENTENCE) > 0] &= ~Flag.NAME  # any sentence starts with a capital
     flags[0] |= Flag.DOCUMENT
     return flags.astype(np.uint8)

@@ -33,7 +33,7 @@ from lab.pretraining.vectors import frequencies, word_vectors
 
 SHAPE = dict(hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=1024)
 NO_DROPOUT = dict(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)  # there is more text than time
-RECURS_LAYER = -2  # the last is left to gather, at [CLS], what the one before has found
+RECURS_LAYER = -2  # the last is left to gather, at [CLS], what the one before has computed
 INIT_STD = 0.03  # of word and position vectors alike: small positions beside large words keep attention from finding neighbours
 
 
@@ -113,25 +113,25 @@ def losses(model, batch: dict) -> dict[str, torch.Tensor]:
     inputs = {name: batch[name] for name in ("input_ids", "token_type_ids", "attention_mask", "labels") if name in batch}
     output = model(**inputs, output_hidden_states="recurs" in batch or "targets" in batch)
     logits = output.prediction_logits if hasattr(output, "prediction_logits") else output.logits
-    asked = batch["labels"] != IGNORE_INDEX
-    found = {"mlm": F.cross_entropy(logits[0].float(), batch["labels"][asked])}
+    labelled = batch["labels"] != IGNORE_INDEX
+    terms = {"mlm": F.cross_entropy(logits[0].float(), batch["labels"][labelled])}
     pairs = batch["pair_labels"] != IGNORE_INDEX
     if "seq_relationship_logits" in output and pairs.any():
         scores, truth = output.seq_relationship_logits[pairs].float(), batch["pair_labels"][pairs]
-        found["pairs"] = F.cross_entropy(scores, truth)
-        found["pair_accuracy"] = (scores.argmax(-1) == truth).float().mean().detach()
+        terms["pairs"] = F.cross_entropy(scores, truth)
+        terms["pair_accuracy"] = (scores.argmax(-1) == truth).float().mean().detach()
     if "recurs" in batch and hasattr(model, "recurs"):
         scores = model.recurs(output.hidden_states[RECURS_LAYER].float())
         shares = model.shares(model.bert.pooler(output.hidden_states[-1]).float())
-        found["recurs"] = F.cross_entropy(scores.flatten(0, 1), batch["recurs"].flatten(), ignore_index=IGNORE_INDEX)
-        found["shares"] = F.binary_cross_entropy_with_logits(shares, batch["shares"])
+        terms["recurs"] = F.cross_entropy(scores.flatten(0, 1), batch["recurs"].flatten(), ignore_index=IGNORE_INDEX)
+        terms["shares"] = F.binary_cross_entropy_with_logits(shares, batch["shares"])
     if "similarity" in batch:
         similarity = model.similarity(model.bert.pooler(output.hidden_states[-1]).float()).squeeze(-1)
-        found["similarity"] = (similarity - batch["similarity"]).square().mean()
+        terms["similarity"] = (similarity - batch["similarity"]).square().mean()
     if "targets" in batch:
         states = output.hidden_states[-1][batch["places"] >= 0].float()
-        found["targets"] = (model.mimic(states) - batch["targets"]).square().sum(-1).mean()
-    return found
+        terms["targets"] = (model.mimic(states) - batch["targets"]).square().sum(-1).mean()
+    return terms
 
 
 def sentences_of(rows: torch.Tensor, tokenizer) -> tuple[list[str], list[str]]:
@@ -146,8 +146,8 @@ def perplexity(model, batches: list[dict]) -> float:
     model.eval()
     total = count = 0
     for batch in batches:
-        asked = int((batch["labels"] != IGNORE_INDEX).sum())
-        total, count = total + losses(model, batch)["mlm"].item() * asked, count + asked
+        labelled = int((batch["labels"] != IGNORE_INDEX).sum())
+        total, count = total + losses(model, batch)["mlm"].item() * labelled, count + labelled
     model.train()
     return math.exp(total / count)
 
@@ -267,14 +267,14 @@ def main() -> None:
                 batch["similarity"] = sentence_teacher.similarity(*sentences_of(batch["unmasked"], tokenizer))
             batch = {k: v.to(device, non_blocking=True) for k, v in batch.items()}
             with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
-                found = losses(model, batch)
-                loss = found["mlm"] * weight + found.get("pairs", 0.0) * args.pair_weight
-                loss = loss + (found.get("recurs", 0.0) + found.get("shares", 0.0)) * args.recurs_weight
-                loss = loss + found.get("similarity", 0.0) * args.similarity_weight
-                if "targets" in found:
-                    loss = loss + found["targets"] * args.target_weight
+                terms = losses(model, batch)
+                loss = terms["mlm"] * weight + terms.get("pairs", 0.0) * args.pair_weight
+                loss = loss + (terms.get("recurs", 0.0) + terms.get("shares", 0.0)) * args.recurs_weight
+                loss = loss + terms.get("similarity", 0.0) * args.similarity_weight
+                if "targets" in terms:
+                    loss = loss + terms["targets"] * args.target_weight
             loss.backward()
-            for name, value in found.items():
+            for name, value in terms.items():
                 averages[name] = 0.99 * averages.get(name, value.item()) + 0.01 * value.item()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimiser in opts:
