@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments, set_seed
 
+from helpers.access import cache_by_content
 from helpers.paths import ROOT
 from helpers.precision import training_flags
 from helpers.settings import resolve
@@ -92,7 +93,9 @@ def main() -> None:
             print(f"{name}: skipped, {SHARED / 'mrpc'} is not there")
             continue
         settings = resolve("01_mrpc_classification", output_dir="build/output/paraphrase_study", **changes)
-        results[name] = study(load_dataset(*(dataset or settings.dataset)), settings, seeds)
+        dataset = dataset or settings.dataset
+        cache_by_content(dataset[0], settings.output_dir)
+        results[name] = study(load_dataset(*dataset), settings, seeds)
         print(name, json.dumps(results[name], indent=1), flush=True)
     (ROOT / "lab" / "studies" / "paraphrases.json").write_text(json.dumps(results, indent=1) + "\n")
 
