@@ -69,18 +69,18 @@ def printed(text):
 
 
 def test_plain_accelerators_multiply_the_batch_and_split_batches_do_not():
-    alone, plain, split = printed("launch(both, 2)").splitlines()
+    alone, plain, split = printed("two, split_batches=True").splitlines()
     four = ", ".join(f"16 rows at rate {rate:.2f}" for rate in (1, 0.75, 0.5, 0.25))
     assert re.fullmatch(rf"one process +{four}", alone) and re.fullmatch(rf"two, split_batches=True +{four}", split)
     assert re.fullmatch(r"two, Accelerator\(\) +32 rows at rate 1.00, 32 rows at rate 0.50", plain)
 
 
 def test_two_processes_report_the_figures_of_one():
-    one, two = re.findall(r"^(?:one process|two processes) +(.*)$", printed("launch(short_training, n)"), re.M)
+    one, two = re.findall(r"^(?:one process|two processes) +(.*)$", printed("plot_two_runs("), re.M)
     assert [float(figure) for figure in re.findall(r"[\d.]+", two)] == [
         pytest.approx(float(figure), abs=2e-3) for figure in re.findall(r"[\d.]+", one)
     ]
-    assert float(re.search(r"two processes to one: ([\d.]+)", printed("launch(short_training, n)"))[1]) > 0
+    assert float(re.search(r"two processes to one: ([\d.]+)", printed("plot_two_runs("))[1]) > 0
 
 
 def test_reading_reviews_lowers_the_perplexity_of_reviews():
