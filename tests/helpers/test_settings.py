@@ -45,7 +45,7 @@ def test_every_chapter_has_both_profiles(chapter, profile, out):
 
 def test_parameters_override_the_row_and_none_does_not(out):
     settings = resolve(CHAPTER, batch_size=4, learning_rate=None, seed=None, output_dir=out)
-    assert (settings.batch_size, settings.learning_rate, settings.seed) == (4, 3e-4, 42)
+    assert (settings.batch_size, settings.learning_rate, settings.seed) == (4, 5e-4, 42)
     assert resolve(CHAPTER, seed=0, output_dir=out).seed == 0
 
 
