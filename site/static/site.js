@@ -16,7 +16,7 @@ for (const event of ["click", "auxclick"]) {
 document.querySelectorAll("[role=heading]:not([aria-level])").forEach((part) => part.setAttribute("aria-level", 2));
 document.querySelectorAll("details.hide > summary").forEach((part) => part.removeAttribute("aria-label"));
 const reachable = (root) => {
-  for (const part of root.querySelectorAll("pre, .output, .table-wrapper, [style*='overflow-x']")) if (part.scrollWidth > part.clientWidth) part.tabIndex = 0;
+  for (const part of root.querySelectorAll("pre, .output, .cell_output:has(> img), .table-wrapper, [style*='overflow-x']")) if (part.scrollWidth > part.clientWidth) part.tabIndex = 0;
 };
 addEventListener("load", () => reachable(document));
 
