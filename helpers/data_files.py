@@ -58,7 +58,7 @@ def check_folder(dataset: Sequence[str]) -> tuple[datasets.DatasetDict, str]:
             loaded = datasets.load_dataset(*dataset)
         except (datasets.exceptions.DatasetsError, OSError, ValueError, TypeError) as error:
             _explain(folder, read, error)
-    parts = [_split_line(folder, split, files, loaded[split]) for split, files in splits.items()]
+    parts = [_split_line(folder.absolute(), split, files, loaded[split]) for split, files in splits.items()]
     line = say("Read from {folder} (rows): {splits}.", folder=folder, splits="; ".join(parts))
     return loaded, f"{line} {say('Not read: {files}.', files=_listed(unread))}" if unread else line
 

@@ -14,8 +14,8 @@ from helpers.masking import IGNORE_INDEX
 def mean_masked_loss(model: nn.Module, batches: Iterable[dict]) -> float:
     """Return the mean cross-entropy in nats over all labelled tokens of all batches.
 
-    A mean of batch means, as the tutorials take it, gives a token in a batch with few masks more say
-    than one in a batch with many.
+    A mean of batch means, as the tutorials take it or nearly so, gives a token in a batch with few masks
+    more say than one in a batch with many.
 
     Args:
         model: A masked language model; left in the mode, training or evaluation, in which it was.

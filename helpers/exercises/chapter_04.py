@@ -101,7 +101,8 @@ def judge_call(got, calls, model, rows):
 
 @chapter.exercise(judge=judge_train_another)
 def train_another(checkpoint, texts):
-    """AutoTokenizer and AutoModelForMaskedLM from `checkpoint`; tokenize with truncation, hand a list of rows to a new collator."""
+    """AutoTokenizer and AutoModelForMaskedLM from `checkpoint`; tokenize with truncation, hand a list of rows to a new collator.
+    `batch` holds numbers of another tokenizer's vocabulary: to this model the same numbers mean other tokens."""
     from transformers import AutoModelForMaskedLM, AutoTokenizer, DataCollatorForLanguageModeling
 
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)

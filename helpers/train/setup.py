@@ -105,7 +105,7 @@ def prepare(accelerator: Accelerator, model, train_rows: MaskedChunks, eval_rows
         model.set_attn_implementation("eager")  # there PyTorch's fused attention is the slower one (bench/README.md)
     on_gpu = accelerator.device.type == "cuda"
     options = {"collate_fn": stack, "num_workers": WORKERS if on_gpu else 0, "pin_memory": on_gpu}
-    train_batches = DataLoader(train_rows, batch_size, shuffle=True, drop_last=True, **options)  # a smaller batch cannot be shared
+    train_batches = DataLoader(train_rows, batch_size, shuffle=True, drop_last=True, **options)  # Accelerate would fill up a smaller one
     eval_batches = DataLoader(eval_rows, batch_size, **options)
     steps = math.ceil(settings.num_train_epochs * len(train_batches))
     optimizer = torch.optim.AdamW(with_and_without_decay(model, settings.weight_decay), lr=settings.learning_rate, fused=True)

@@ -142,7 +142,7 @@ def plot_three_stages() -> None:
     """Show pretraining, adaptation and fine-tuning as three boxes, the second one marked."""
     stages = [
         ("1  Pretrain", "general text,\nbillions of words", "language"),
-        ("2  Adapt", "text of the domain,\nno labels", "its vocabulary and style"),
+        ("2  Adapt", "text of the domain,\nno labels", "its words and style"),
         ("3  Fine-tune", "a few labelled\nexamples", "the task"),
     ]
     _, axes = plt.subplots(figsize=(12, 2.2))
@@ -222,7 +222,7 @@ def plot_study_of_labels(studies: Mapping[str, Mapping[str, Mapping[str, Sequenc
         studies: Name, number of labels and arm to accuracies, one for each seed. The arms ``plain`` and ``adapted``
             are models; any others are baselines, drawn as lines without marks.
     """
-    _, panels = plt.subplots(1, len(studies), figsize=(10, 3.6), squeeze=False, layout="constrained")
+    _, panels = plt.subplots(1, len(studies), figsize=(5 * len(studies), 3.6), squeeze=False, layout="constrained")
     for axes, (name, accuracies) in zip(panels[0], studies.items()):
         labels = [int(count) for count in accuracies]
         models = {"plain": (GREY, "s"), "adapted": (BLUE, "o")}

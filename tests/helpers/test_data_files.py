@@ -80,6 +80,12 @@ def test_what_is_read_is_told_with_its_rows(look, files, told, rows):
     assert {split: len(part) for split, part in read.items()} == rows
 
 
+def test_a_folder_may_be_named_from_where_one_is(look, tmp_path, monkeypatch):
+    look({"train.csv": CSV})
+    monkeypatch.chdir(tmp_path)
+    assert data_files.check_folder(["mine"])[1].endswith("train: train.csv (10).")
+
+
 def test_names_of_labels_come_from_the_card(look):
     card = "---\ndataset_info:\n  features:\n  - name: text\n    dtype: string\n  - name: label\n    dtype:\n      class_label:\n"
     card += "        names:\n          '0': bad\n          '1': good\n---\n"
