@@ -215,6 +215,7 @@ def share_of(rows, index, processes):
 
 def gains_cases(chance):
     accuracies = {(arm, seed): chance.uniform(0.5, 0.8) for arm in ("plain", "adapted") for seed in range(-1, 31)}
+    accuracies |= {("adapted", 5): accuracies["plain", 5] + 0.1, ("adapted", 2): accuracies["plain", 2] - 0.1}  # a gain, then a loss
 
     def accuracy_of(arm, seed):
         return accuracies[arm, seed]

@@ -19,7 +19,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "hub"))
+sys.path.insert(0, str(Path(__file__).parent / "hub"))
 import originals
 from repositories import Repository
 from server import Hub

@@ -159,7 +159,7 @@ def test_data_sets_and_metrics_load_by_their_ids(hub, client):
     assert done.returncode == 0, done.stdout
     sizes, text, labels, figures = json.loads(done.stdout.splitlines()[-1])
     rows = [json.loads(line) for line in (ROOT / "lab" / "corpora" / "reviews" / "test.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert sizes == {"train": 300, "test": 100, "unsupervised": 150} and text == rows[0]["text"] and labels == ["neg", "pos"]
+    assert sizes == {"train": 600, "test": 300, "unsupervised": 150} and text == rows[0]["text"] and labels == ["neg", "pos"]
     assert figures == {"accuracy": 0.75, "f1": pytest.approx(0.8)}
 
 
