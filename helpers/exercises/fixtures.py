@@ -26,10 +26,18 @@ PARAGRAPHS = (
 SIGMAS = 6  # standard deviations that chance may explain
 
 
-@cache
 def bundled_tokenizers():
-    """Return the bundled tokenizers of BERT's and of RoBERTa's kind."""
-    return tuple(AutoTokenizer.from_pretrained(ROOT / "lab" / "checkpoints" / name) for name in ("mini-bert", "mini-roberta"))
+    """Return the bundled tokenizers of BERT's and of RoBERTa's kind, without the padding and truncation of an earlier answer's call."""
+    tokenizers = _loaded("mini-bert"), _loaded("mini-roberta")
+    for tokenizer in tokenizers:
+        tokenizer.backend_tokenizer.no_padding()
+        tokenizer.backend_tokenizer.no_truncation()
+    return tokenizers
+
+
+@cache
+def _loaded(name):
+    return AutoTokenizer.from_pretrained(ROOT / "lab" / "checkpoints" / name)
 
 
 @cache
