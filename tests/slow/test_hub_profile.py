@@ -87,7 +87,7 @@ def ran(request, hub, tmp_path_factory):
 
 
 def test_the_settings_show_what_is_loaded(ran):
-    (cell,) = [cell for cell in ran.notebook.cells if cell.cell_type == "code" and "settings = resolve(" in cell.source]
+    (cell,) = [cell for cell in ran.notebook.cells if cell.cell_type == "code" and "settings = open_chapter(" in cell.source]
     shown = html.unescape(cell.outputs[-1]["data"]["text/html"])
     assert "<td>profile</td><td><code>hub</code>" in shown
     assert all(f"<code>{name}" in shown for name in ran.checkpoints + ran.datasets)
