@@ -30,7 +30,7 @@ def check_folder(dataset: Sequence[str]) -> tuple[datasets.DatasetDict, str]:
     Returns:
         The rows by split; and one line for the user: files by split, rows by file, and files that no split took.
     """
-    folder = Path(dataset[0])
+    folder = Path(dataset[0]).absolute()  # as the files are that the library names
     require(
         not set(str(folder)) & set("[]*?"),
         "The path {folder} holds one of [ ] * ?, which `datasets` takes for a pattern: rename the folder.",
@@ -58,7 +58,7 @@ def check_folder(dataset: Sequence[str]) -> tuple[datasets.DatasetDict, str]:
             loaded = datasets.load_dataset(*dataset)
         except (datasets.exceptions.DatasetsError, OSError, ValueError, TypeError) as error:
             _explain(folder, read, error)
-    parts = [_split_line(folder.absolute(), split, files, loaded[split]) for split, files in splits.items()]
+    parts = [_split_line(folder, split, files, loaded[split]) for split, files in splits.items()]
     line = say("Read from {folder} (rows): {splits}.", folder=folder, splits="; ".join(parts))
     return loaded, f"{line} {say('Not read: {files}.', files=_listed(unread))}" if unread else line
 

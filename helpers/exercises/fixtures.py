@@ -27,12 +27,13 @@ SIGMAS = 6  # standard deviations that chance may explain
 
 
 def bundled_tokenizers():
-    """Return the bundled tokenizers of BERT's and of RoBERTa's kind, without the padding and truncation of an earlier answer's call."""
-    tokenizers = _loaded("mini-bert"), _loaded("mini-roberta")
-    for tokenizer in tokenizers:
-        tokenizer.backend_tokenizer.no_padding()
-        tokenizer.backend_tokenizer.no_truncation()
-    return tokenizers
+    """Return the bundled tokenizers of BERT's and of RoBERTa's kind."""
+    return tuple(_reset(_loaded(name)) for name in ("mini-bert", "mini-roberta"))
+
+
+def tiny_tokenizer():
+    """Return a tokenizer of BERT's kind that knows the words of the texts above, so that a model's logits are few."""
+    return _reset(_made())
 
 
 @cache
@@ -41,10 +42,16 @@ def _loaded(name):
 
 
 @cache
-def tiny_tokenizer():
-    """Return a tokenizer of BERT's kind that knows the words of the texts above, so that a model's logits are few."""
+def _made():
     words = sorted(set(re.findall(r"\w+|[^\w\s]", " ".join(SENTENCES + PARAGRAPHS).lower())))
     return BertTokenizer(vocab={token: i for i, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words])})
+
+
+def _reset(tokenizer):
+    """Return a shared tokenizer without the padding and truncation that an earlier answer's call left on."""
+    tokenizer.backend_tokenizer.no_padding()
+    tokenizer.backend_tokenizer.no_truncation()
+    return tokenizer
 
 
 def tiny_model(vocab_size: int = 300, kind: type[PreTrainedConfig] = BertConfig):

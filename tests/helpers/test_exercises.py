@@ -12,7 +12,7 @@ import torch
 from helpers import chunking, exercises, metrics
 from helpers.exercises import chapter_05
 from helpers.exercises.comparison import Raised
-from helpers.exercises.fixtures import tiny_model
+from helpers.exercises.fixtures import bundled_tokenizers, tiny_model, tiny_tokenizer
 from helpers.train.setup import forget_accelerator
 
 CHAPTERS = ("01", "02", "03", "04", "05")
@@ -190,3 +190,9 @@ def test_accumulated_steps_are_those_of_larger_batches():
         results.append((losses, chapter_05.weights(model).cpu()))
     (small, moved), (large, moved_too) = results
     assert small == pytest.approx(large, rel=1e-4) and torch.allclose(moved, moved_too, atol=1e-4)
+
+
+@pytest.mark.parametrize("made", [lambda: bundled_tokenizers()[0], tiny_tokenizer], ids=["bundled", "tiny"])
+def test_no_answer_leaves_padding_or_truncation_to_the_next(made):
+    made()(["A gull cried.", "Nobody"], padding=True, truncation=True, max_length=4)
+    assert made().backend_tokenizer.padding is None and made().backend_tokenizer.truncation is None
