@@ -45,7 +45,7 @@ def pick_words(
         last = word.view_as(word_ids)[:, -1]
         words, seeded = last.diff(prepend=last.new_tensor([-1])).tolist(), torch.Generator()
         draws = torch.cat([torch.rand(n, generator=seeded.manual_seed(seed)) for n, seed in zip(words, seeds, strict=True)])
-    return (draws < probability)[word].view_as(word_ids) & (word_ids != NO_WORD)
+    return (draws < probability).index_select(0, word).view_as(word_ids) & (word_ids != NO_WORD)
 
 
 def in_long_words(word_ids: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ class WholeWordCollator:
     def mask(self, input_ids: Tensor, word_ids: Tensor, seeds: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
         """Return the ids with words masked, and the labels; all ``(batch, sequence)``. `seeds`, one a row, as for `pick_words`."""
         picked = pick_words(word_ids, self.probability, self.generator, seeds)
-        return input_ids.masked_fill(picked, self.tokenizer.mask_token_id), input_ids.masked_fill(~picked, IGNORE_INDEX)
+        return torch.where(picked, self.tokenizer.mask_token_id, input_ids), torch.where(picked, input_ids, IGNORE_INDEX)
 
 
 def _padded(rows: Sequence[Sequence[int]], filler: int) -> Tensor:
