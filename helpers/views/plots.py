@@ -240,5 +240,5 @@ def plot_study_of_labels(studies: Mapping[str, Mapping[str, Mapping[str, Sequenc
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.set_xticks(labels, labels)
         axes.minorticks_off()
-        axes.legend(fontsize="small")
+    panels[0, 0].legend(fontsize="small")  # the same lines in all panels
     plt.show()
