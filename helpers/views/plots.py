@@ -228,14 +228,16 @@ def plot_study_of_labels(studies: Mapping[str, Mapping[str, Mapping[str, Sequenc
         models = {"plain": (GREY, "s"), "adapted": (BLUE, "o")}
         lines = iter(((":", GREY), ("--", ORANGE), ("-.", GREEN)))
         for arm in next(iter(accuracies.values())):
-            shares = np.array([of[arm] for of in accuracies.values()])  # (labels, seeds)
+            shares = [of[arm] for of in accuracies.values()]  # a study that was stopped has fewer seeds at its last number
+            means = [np.mean(of) for of in shares]
             if arm in models:
                 colour, marker = models[arm]
-                axes.plot(labels, shares.mean(axis=1), color=colour, marker=marker, label=arm)
-                axes.plot(labels, shares, marker, color=colour, alpha=0.4, markersize=4)
+                axes.plot(labels, means, color=colour, marker=marker, label=arm)
+                for count, of in zip(labels, shares):
+                    axes.plot([count] * len(of), of, marker, color=colour, alpha=0.4, markersize=4)
             else:
                 style, colour = next(lines)
-                axes.plot(labels, shares.mean(axis=1), style, color=colour, label=arm)
+                axes.plot(labels, means, style, color=colour, label=arm)
         axes.set(title=f"{name} reviews", xscale="log", xlabel="labels", ylabel="accuracy")
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.set_xticks(labels, labels)

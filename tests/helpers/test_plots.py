@@ -68,11 +68,19 @@ def test_the_study_shows_every_seed_and_a_line_through_their_means():
         "25": {"plain": [0.5, 0.7], "adapted": [0.6, 0.8], "tfidf": [0.5, 0.6]},
         "100": {"plain": [0.6, 0.6], "adapted": [0.5, 0.9], "tfidf": [0.8, 0.8]},
     }
-    plots.plot_study_of_labels({"bundled": accuracies, "imdb": accuracies})
+    stopped = accuracies | {"100": {arm: of[:1] for arm, of in accuracies["100"].items()}}
+    plots.plot_study_of_labels({"bundled": accuracies, "imdb": stopped})
     left, right = plt.gcf().axes
     assert (left.get_title(), right.get_title()) == ("bundled reviews", "imdb reviews")
     lines = {line.get_label(): list(line.get_ydata()) for line in left.lines}
     assert lines["plain"] == pytest.approx([0.6, 0.6]) and lines["adapted"] == pytest.approx([0.7, 0.7])
     assert lines["tfidf"] == pytest.approx([0.55, 0.8])
-    single = sorted(tuple(line.get_ydata()) for line in left.lines if line.get_label() not in ("plain", "adapted", "tfidf"))
-    assert single == [(0.5, 0.6), (0.6, 0.5), (0.7, 0.6), (0.8, 0.9)] and list(left.get_xticks()) == [25, 100]
+    assert marks(left) == [(25, 0.5), (25, 0.6), (25, 0.7), (25, 0.8), (100, 0.5), (100, 0.6), (100, 0.6), (100, 0.9)]
+    assert marks(right) == [(25, 0.5), (25, 0.6), (25, 0.7), (25, 0.8), (100, 0.5), (100, 0.6)]
+    assert list(left.get_xticks()) == [25, 100]
+
+
+def marks(axes):
+    """The points of single seeds, in order."""
+    lines = [line for line in axes.lines if line.get_label() not in ("plain", "adapted", "tfidf")]
+    return sorted(point for line in lines for point in zip(line.get_xdata(), line.get_ydata()))
