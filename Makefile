@@ -5,6 +5,8 @@ CHAPTERS ?= $(basename $(notdir $(wildcard $(BOOKS)/*.ipynb)))
 PROFILE  ?= lab
 ARGS     ?=
 OUT      ?= build
+# chapters at once, each with its share of the cores: side by side they keep more of a CPU busy; a GPU's memory is for one of the hub's
+JOBS     ?= $(if $(and $(filter lab,$(PROFILE)),$(word 2,$(NAMES))),2,1)
 PYTHON   ?= python3
 
 # tested: constraints.txt; oldest, colab, newest: tests/versions, each in an environment of its own
@@ -29,7 +31,8 @@ export TOKENIZERS_PARALLELISM ?= false
 .DELETE_ON_ERROR:
 
 run: $(READY)
-	@$(MAKE) --no-print-directory --keep-going chapters; status=$$?; \
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-$$($(PY) -c "import os; print(max(1, os.cpu_count() // $(JOBS)))")} \
+	$(MAKE) --no-print-directory --keep-going --jobs=$(JOBS) chapters; status=$$?; \
 	$(PY) tools/summary.py --out "$(OUT)" $(NAMES) || status=1; exit $$status
 
 chapters: $(DONE)

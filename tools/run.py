@@ -121,7 +121,6 @@ def main() -> int:
         for suffix in ("html", "json"):  # of an earlier run, which the summary would take for this one's
             (out / f"{name}.{suffix}").unlink(missing_ok=True)
         check_parameters(args.notebook, given)
-        print(f"{name} …", file=sys.stderr)
         out.mkdir(parents=True, exist_ok=True)
         executed.unlink(missing_ok=True)  # as the two above: a failure would look for its cell there
         return execute(args.notebook, executed, parameters, given)
@@ -137,7 +136,7 @@ def execute(source: Path, executed: Path, parameters: dict, given: dict) -> int:
     began = time.time()
     papermill.execute_notebook(
         str(source), str(executed), parameters=parameters, cwd=str(source.parent),
-        kernel_name="python3", progress_bar=True, request_save_on_cell_execute=True,
+        kernel_name="python3", progress_bar={"desc": name, "unit": "cell"}, request_save_on_cell_execute=True,
     )  # fmt: skip
     seconds = time.time() - began
     notebook = nbformat.read(executed, as_version=4)

@@ -311,6 +311,15 @@ def test_a_chapter_is_stale_when_a_folder_that_it_was_given_changes(tree, tmp_pa
     assert times[0] == times[1] < times[2]
 
 
+def test_two_chapters_run_side_by_side(tree):
+    """Each waits until the other has begun."""
+    for name, other in zip(CHAPTERS, reversed(CHAPTERS)):
+        wait = f"import pathlib, time\npathlib.Path('{name}').touch()\nwhile not pathlib.Path('{other}').exists(): time.sleep(0.1)"
+        write_notebook(tree / "notebooks" / f"{name}.ipynb", RECORD + "record(x=1.5)", wait)
+    done = make(tree, "run")
+    assert done.returncode == 0 and done.stdout.count("pass") == 2
+
+
 def test_a_failing_chapter_stops_no_other_and_fails_the_run(tree):
     for name in CHAPTERS:
         (tree / "build" / f"{name}.json").unlink()
