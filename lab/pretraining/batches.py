@@ -72,13 +72,16 @@ class BatchMaker:
                 places[row] = [self.CLS, *range(slot, slot + length - 2), self.SEP]
             else:
                 places[row], segments[row], labels[row] = self._next_sentence(slot, length, rng)
-        ids = np.where(places >= 0, self.text.ids[places], np.where(places == self.CLS, self.cls, self.sep)).astype(np.int64)
         weight = 1.0 if self.pairs is None else 0.8
-        yield weight, self._masked(ids, segments, labels, rate, rng) | {"places": torch.from_numpy(places)}
+        yield weight, self._masked(self.ids(places), segments, labels, rate, rng) | {"places": torch.from_numpy(places)}
         if self.pairs:
             yield 1 - weight, self._rewritten(rate, 0.35 + 0.2 * decay, rng)
 
     CLS, SEP = -1, -2  # where a row has no token of the text
+
+    def ids(self, places: np.ndarray) -> np.ndarray:
+        """The tokens at places of the text, [CLS] and [SEP] among them, before masking; of the shape of `places`."""
+        return np.where(places >= 0, self.text.ids[places], np.where(places == self.CLS, self.cls, self.sep)).astype(np.int64)
 
     def _next_sentence(self, start: int, length: int, rng) -> tuple[list, np.ndarray, int]:
         size = length - 3
@@ -104,8 +107,7 @@ class BatchMaker:
     def _rewritten(self, rate: float, subtle: float, rng) -> dict:
         """Sentences beside their own rewording (pair label 0) or beside one that says something else (1).
 
-        Besides the pair labels: ``recurs``, for each token whether the other sentence has it, ``shares``, of each sentence how much,
-        and ``unmasked``, the ids before masking.
+        Besides the pair labels: ``recurs``, for each token whether the other sentence has it, and ``shares``, of each sentence how much.
         """
         sentences = [self._sentence(rng) for _ in range(self.pair_rows)]
         others = [word for _, sentence in sentences for word in sentence]
@@ -130,7 +132,7 @@ class BatchMaker:
             shares[row] = in_b.mean(), in_a.mean()
         width = int((ids != self.pad).any(axis=0).sum())
         batch = self._masked(ids[:, :width], segments[:, :width], labels, rate / 2, rng)
-        arrays = {"recurs": recurs[:, :width], "shares": shares, "unmasked": ids[:, :width]}
+        arrays = {"recurs": recurs[:, :width], "shares": shares}
         return batch | {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def _masked(self, ids: np.ndarray, segments: np.ndarray, pair_labels: np.ndarray, rate: float, rng) -> dict:

@@ -86,11 +86,13 @@ def renew(model) -> None:
 
 
 def optimisers(model, learning_rate: float, muon_learning_rate: float):
-    """Muon for the matrices inside the layers, AdamW for everything else."""
+    """Muon for the matrices inside the layers, AdamW for everything else, of which the word vectors are the first group."""
+    vectors = model.get_input_embeddings().weight
     inside = [p for n, p in model.named_parameters() if p.ndim == 2 and ".layer." in n]
-    chosen = {id(p) for p in inside}
+    chosen = {id(p) for p in [*inside, vectors]}
     outside = [p for p in model.parameters() if id(p) not in chosen]
     groups = [
+        {"params": [vectors], "weight_decay": 0.01},
         {"params": [p for p in outside if p.ndim == 2], "weight_decay": 0.01},
         {"params": [p for p in outside if p.ndim < 2], "weight_decay": 0.0},
     ]
@@ -111,7 +113,7 @@ def schedule(step: int, decay: float) -> float:
 def losses(model, batch: dict) -> dict[str, torch.Tensor]:
     """Mean masked-LM loss of a batch and, where it holds pairs and the model the heads, those of pairs and recurrence."""
     inputs = {name: batch[name] for name in ("input_ids", "token_type_ids", "attention_mask", "labels") if name in batch}
-    output = model(**inputs, output_hidden_states="recurs" in batch or "targets" in batch)
+    output = model(**inputs, output_hidden_states=bool({"recurs", "targets", "embeddings"} & batch.keys()))
     logits = output.prediction_logits if hasattr(output, "prediction_logits") else output.logits
     labelled = batch["labels"] != IGNORE_INDEX
     terms = {"mlm": F.cross_entropy(logits[0].float(), batch["labels"][labelled])}
@@ -125,19 +127,13 @@ def losses(model, batch: dict) -> dict[str, torch.Tensor]:
         shares = model.shares(model.bert.pooler(output.hidden_states[-1]).float())
         terms["recurs"] = F.cross_entropy(scores.flatten(0, 1), batch["recurs"].flatten(), ignore_index=IGNORE_INDEX)
         terms["shares"] = F.binary_cross_entropy_with_logits(shares, batch["shares"])
-    if "similarity" in batch:
-        similarity = model.similarity(model.bert.pooler(output.hidden_states[-1]).float()).squeeze(-1)
-        terms["similarity"] = (similarity - batch["similarity"]).square().mean()
+    if "embeddings" in batch:
+        told = model.embedding(model.bert.pooler(output.hidden_states[-1][~pairs]).float())
+        terms["embeddings"] = 1 - F.cosine_similarity(told, batch["embeddings"]).mean()
     if "targets" in batch:
         states = output.hidden_states[-1][batch["places"] >= 0].float()
         terms["targets"] = (model.mimic(states) - batch["targets"]).square().sum(-1).mean()
     return terms
-
-
-def sentences_of(rows: torch.Tensor, tokenizer) -> tuple[list[str], list[str]]:
-    """Spells the first and the second sentences of rows of ids, ``(pairs, tokens)``."""
-    separated = [row.split(tokenizer.sep_token) for row in tokenizer.batch_decode(rows, clean_up_tokenization_spaces=False)]
-    return [row[0].removeprefix(tokenizer.cls_token).strip() for row in separated], [row[1].strip() for row in separated]
 
 
 @torch.no_grad()
@@ -187,14 +183,15 @@ def main() -> None:
     parser.add_argument("--recurs-weight", type=float, default=0.0, help="of telling which tokens of a pair stand in both sentences")
     parser.add_argument("--teacher", type=Path, help="folder that teacher.py wrote; rows are taken from the tokens it has done")
     parser.add_argument("--target-weight", type=float, default=1.0, help="of the distance from the teacher's vectors")
-    parser.add_argument("--similarity-teacher", type=Path, help="a sentence transformer: [CLS] tells how alike it finds a pair's sentences")
-    parser.add_argument("--similarity-weight", type=float, default=1.0, help="of the squared distance from what it finds")
+    parser.add_argument("--sentence-teacher", type=Path, help="a sentence transformer, whose embedding of a row of text [CLS] tells")
+    parser.add_argument("--sentence-weight", type=float, default=1.0, help="of the cosine distance from that embedding")
     parser.add_argument("--read", type=float, help="take rows from so many tokens of the text; by default all that can be used")
     parser.add_argument("--vectors", choices=["counts", "teacher"], default="counts", help="what word vectors a model begins with")
     parser.add_argument("--start", type=Path, help="checkpoint to go on from; its tokenizer must be the one in --data")
     parser.add_argument("--renew", action="store_true", help="begin with new weights in the last layer and the pooler")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--muon-learning-rate", type=float, default=0.01)
+    parser.add_argument("--vector-learning-rate", type=float, help="of the word vectors; by default that of all else outside the layers")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--every", type=int, default=250, help="steps between evaluations and saves")
     parser.add_argument("--plot", action="store_true", help="only draw the curve of a finished run")
@@ -216,7 +213,7 @@ def main() -> None:
     text = Text.load(args.data)
     targets = Targets(args.teacher) if args.teacher and args.target_weight else None
     read = int(args.read) if args.read else targets and len(targets)
-    sentence_teacher = Teacher(args.similarity_teacher) if args.similarity_teacher else None
+    sentence_teacher = Teacher(args.sentence_teacher) if args.sentence_teacher else None
     maker = BatchMaker(text, tokenizer, args.rows, args.seed, args.kind == "mini-bert", args.pair_rows, read)
     fresh = not args.start and not state_file.exists()
     vectors = torch.from_numpy(np.load(args.teacher / "teacher.npz")["word_vectors"]) if args.vectors == "teacher" else None
@@ -226,8 +223,8 @@ def main() -> None:
         renew(model)
     if args.recurs_weight:  # heads for this training alone
         model.recurs, model.shares = (torch.nn.Linear(model.config.hidden_size, 2) for _ in range(2))
-    if args.similarity_teacher:
-        model.similarity = torch.nn.Linear(model.config.hidden_size, 1)
+    if sentence_teacher:
+        model.embedding = torch.nn.Linear(model.config.hidden_size, sentence_teacher.model.config.hidden_size)
     if targets:
         model.mimic = torch.nn.Linear(model.config.hidden_size, targets.size)
     model.to(device)
@@ -235,6 +232,7 @@ def main() -> None:
     model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")  # on CPUs eager's backward pass is faster at this shape
     model.train()
     opts = optimisers(model, args.learning_rate, args.muon_learning_rate)
+    peaks = args.vector_learning_rate or args.learning_rate, args.learning_rate, args.learning_rate, args.muon_learning_rate
     state = {"step": 0, "rows": 0, "tokens": 0, "seconds": 0.0}
     if state_file.exists():
         state = torch.load(state_file, map_location=device, weights_only=True)
@@ -257,20 +255,20 @@ def main() -> None:
     averages, began = {}, time.time() - state["seconds"]
     for step in range(state["step"], last):
         decay = 0.0 if decay_from is None else (step - decay_from) / (last - decay_from)
-        for optimiser, peak in zip(opts, (args.learning_rate, args.muon_learning_rate)):
-            for group in optimiser.param_groups:
-                group["lr"] = peak * schedule(step, decay)
+        for group, peak in zip([group for optimiser in opts for group in optimiser.param_groups], peaks):
+            group["lr"] = peak * schedule(step, decay)
         for weight, batch in maker.step(step, state["rows"], decay):
             if targets and "places" in batch:
                 batch["targets"] = targets(batch["places"])
-            if sentence_teacher and "unmasked" in batch:
-                batch["similarity"] = sentence_teacher.similarity(*sentences_of(batch["unmasked"], tokenizer))
+            if sentence_teacher and "places" in batch:
+                whole = maker.ids(batch["places"].numpy())[batch["pair_labels"] == IGNORE_INDEX]
+                batch["embeddings"] = sentence_teacher.embeddings(tokenizer.batch_decode(whole, skip_special_tokens=True))
             batch = {k: v.to(device, non_blocking=True) for k, v in batch.items()}
             with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
                 terms = losses(model, batch)
                 loss = terms["mlm"] * weight + terms.get("pairs", 0.0) * args.pair_weight
                 loss = loss + (terms.get("recurs", 0.0) + terms.get("shares", 0.0)) * args.recurs_weight
-                loss = loss + terms.get("similarity", 0.0) * args.similarity_weight
+                loss = loss + terms.get("embeddings", 0.0) * args.sentence_weight
                 if "targets" in terms:
                     loss = loss + terms["targets"] * args.target_weight
             loss.backward()

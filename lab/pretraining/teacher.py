@@ -68,13 +68,15 @@ class Teacher:
             lengths = torch.tensor([len(word) for row in part for word in row], device=self.device)
             yield torch.segment_reduce(flat, "mean", lengths=lengths)
 
-    @torch.inference_mode()
-    def similarity(self, one: list[str], two: list[str]) -> torch.Tensor:
-        """Cosine of the angle between the embeddings of two sentences, means over their last layer, ``(pairs,)``."""
-        inputs = self.tokenizer(one + two, truncation=True, max_length=WINDOW, padding=True, return_tensors="pt").to(self.device)
-        states, mask = self.model(**inputs).last_hidden_state, inputs["attention_mask"][..., None]
-        first, second = ((states * mask).sum(1) / mask.sum(1)).chunk(2)
-        return torch.cosine_similarity(first, second)
+    @torch.no_grad()
+    def embeddings(self, texts: list[str]) -> torch.Tensor:
+        """Embeddings of texts, means over the last layer, each of length 1, ``(texts, hidden)``."""
+        inputs = self.tokenizer(texts, truncation=True, max_length=WINDOW, padding=True, return_tensors="pt").to(self.device)
+        dtype = autocast_dtype(self.device)
+        with torch.autocast(self.device.type, dtype=dtype, enabled=dtype != torch.float32):
+            states = self.model(**inputs).last_hidden_state.float()
+        mask = inputs["attention_mask"][..., None]
+        return torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1))
 
     def word_vectors(self, vocabulary: list[str]) -> torch.Tensor:
         """Input embeddings of a student's vocabulary, ``(vocabulary, hidden)``: means over the teacher's pieces."""

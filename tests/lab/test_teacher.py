@@ -12,7 +12,7 @@ from lab.pretraining import pretrain, student, teacher
 from lab.pretraining.batches import BatchMaker, Text
 from lab.pretraining.pairs import Flag
 from lab.pretraining.prepare import flag_tokens
-from lab.pretraining.student import first_layers
+from lab.pretraining.student import cut_neurons, first_layers
 from lab.pretraining.targets import Targets
 
 SENTENCE = "Marsh-birds overwintered, unbelievably, near the 1200 lighthouses. She did not see Tobin before 7 boats were untied. "
@@ -118,24 +118,32 @@ def test_a_student_with_all_layers_and_words_of_its_teacher_is_the_teacher(tiny)
     assert torch.allclose(first_layers(reader, reader.tokenizer, 4).bert.eval()(**encoded).last_hidden_state, expected[4], atol=1e-5)
 
 
-def test_similarity_is_that_of_each_pair_alone(tiny):
+def test_neurons_that_say_nothing_of_their_own_are_cut_without_a_change(tiny):
+    """Half of the neurons are dead, or copies of others: what reads the rest can make up for them exactly."""
     reader = teacher.Teacher(tiny)
-    one, two = ["She did not see marsh birds.", "birds", "untied boats"], ["marsh birds were untied", "birds", "7 lighthouses , 1200 boats"]
-    expected = []
-    for pair in zip(one, two):
-        means = [reader.model(**reader.tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(0) for text in pair]
-        expected.append((means[0] @ means[1] / means[0].norm() / means[1].norm()).item())
-    assert reader.similarity(one, two).tolist() == pytest.approx(expected, abs=1e-5)
-    assert expected[1] == pytest.approx(1) and expected[0] < 0.99
+    model = first_layers(reader, reader.tokenizer, 3).eval()
+    rows = torch.randint(5, len(reader.tokenizer), (40, 64), generator=torch.Generator().manual_seed(0))
+    for layer in model.bert.encoder.layer:
+        inner, outer = layer.intermediate.dense, layer.output.dense
+        with torch.no_grad():
+            inner.weight[32:48], inner.bias[32:48] = 0.0, 1.0  # each always says the same
+            inner.weight[48:], inner.bias[48:] = inner.weight[:16].clone(), inner.bias[:16].clone()
+            outer.weight[:, 48:] *= 0.01
+    before = model.bert(rows).last_hidden_state
+    cut_neurons(model, rows, 32)
+    assert model.config.intermediate_size == 32 and model.bert.encoder.layer[2].output.dense.weight.shape == (32, 32)
+    assert (model.bert(rows).last_hidden_state - before).abs().max() < 0.1
+    cut_neurons(model, rows, 8)
+    assert (model.bert(rows).last_hidden_state - before).abs().max() > 0.5  # the test can fail
 
 
-def test_a_rewritten_pairs_sentences_are_spelt_without_masks(folder):
-    text, tokenizer = Text.load(folder), AutoTokenizer.from_pretrained(folder / "tokenizer")
-    _, (_, batch) = BatchMaker(text, tokenizer, 4, seed=0, pairs=True).step(3, 12)
-    assert (batch["input_ids"] == tokenizer.mask_token_id).any()
-    one, two = pretrain.sentences_of(batch["unmasked"], tokenizer)
-    again = tokenizer(one, two, padding="max_length", max_length=batch["unmasked"].shape[1], return_tensors="pt")
-    assert torch.equal(again["input_ids"], batch["unmasked"]) and torch.equal(again["token_type_ids"], batch["token_type_ids"])
+def test_embeddings_are_those_of_each_text_alone(tiny):
+    reader = teacher.Teacher(tiny)
+    texts = ["She did not see marsh birds.", "birds", "7 lighthouses , 1200 boats"]
+    means = [reader.model(**reader.tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(0) for text in texts]
+    expected = torch.stack([mean / mean.norm() for mean in means])
+    assert torch.allclose(reader.embeddings(texts), expected, atol=0.02 if reader.device.type == "cpu" else 1e-3)
+    assert not torch.allclose(expected[0], expected[2], atol=0.1)
 
 
 def test_places_say_where_a_row_was_read(folder):
@@ -144,6 +152,7 @@ def test_places_say_where_a_row_was_read(folder):
     _, batch = next(maker.step(3, 12))
     original = torch.where(batch["labels"] != -100, batch["labels"], batch["input_ids"])
     read = batch["places"] >= 0
+    assert torch.equal(original, torch.from_numpy(maker.ids(batch["places"].numpy())))
     assert torch.equal(original[read], torch.from_numpy(text.ids[batch["places"][read]].astype(int)))
     assert set(original[~read].tolist()) == {tokenizer.cls_token_id, tokenizer.sep_token_id}
     assert batch["places"].max() < 1200
@@ -153,7 +162,7 @@ def test_training_goes_on_where_it_was_stopped(folder, tiny, small_shards, monke
     call(monkeypatch, teacher, "--data", folder, "--teacher", tiny, "--out", tmp_path / "targets", "--tokens", 1200)
     call(monkeypatch, student, "--data", folder, "--teacher", tiny, "--layers", 3, "--out", tmp_path / "start")
     same = ["mini-bert", "--data", folder, "--start", tmp_path / "start", "--teacher", tmp_path / "targets", "--recurs-weight", 1]
-    same += ["--rows", 2, "--every", 2, "--similarity-teacher", tiny]
+    same += ["--rows", 2, "--every", 2, "--sentence-teacher", tiny]
     call(monkeypatch, pretrain, *same, "--out", tmp_path / "once", "--steps", 4)
     call(monkeypatch, pretrain, *same, "--out", tmp_path / "twice", "--steps", 2)
     call(monkeypatch, pretrain, *same, "--out", tmp_path / "twice", "--steps", 4)
@@ -162,7 +171,7 @@ def test_training_goes_on_where_it_was_stopped(folder, tiny, small_shards, monke
     assert "mimic.weight" in once["model"] and "bert.encoder.layer.2.output.dense.weight" in once["model"]
     assert all(torch.equal(tensor, twice["model"][name]) for name, tensor in once["model"].items())
     log = (tmp_path / "once" / "log.jsonl").read_text()
-    assert '"targets"' in log and '"similarity"' in log
+    assert '"targets"' in log and '"embeddings"' in log
 
     call(monkeypatch, pretrain, *same, "--out", tmp_path / "once", "--finish")
     assert torch.load(tmp_path / "once" / "finished" / "state.pt", weights_only=True)["step"] == 5
