@@ -5,6 +5,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -81,8 +82,11 @@ def _check_file(file: Path) -> None:
 
 
 def _text(file: Path) -> str:
-    """Return the text of a file, or raise ValueError if it is not written in UTF-8."""
-    written = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+    """Return the text of a file, or raise ValueError if it is damaged or not written in UTF-8."""
+    try:
+        written = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(say("{file} cannot be unpacked ({error}): compress the file anew.", file=file, error=error)) from None
     line = None
     try:
         text = written.decode("utf-8-sig")

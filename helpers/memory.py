@@ -39,9 +39,6 @@ class Memory:
     activations: int
     peak: int
 
-    def __str__(self) -> str:
-        return "\n".join(f"{name:<11}{size(value):>11}" for name, value in vars(self).items())
-
 
 def estimate(
     model: nn.Module,

@@ -1,13 +1,26 @@
 """Perplexity, weighted by labelled tokens."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
 
 from helpers.i18n import say
 from helpers.masking import IGNORE_INDEX
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Switch dropout and the like off for a while; every part of the model goes back to the mode in which it was."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
 
 
 @torch.no_grad()
@@ -24,17 +37,15 @@ def mean_masked_loss(model: nn.Module, batches: Iterable[dict]) -> float:
     Raises:
         ValueError: No token is labelled, so that there is nothing to take a mean of.
     """
-    was_training = model.training
-    model.eval()
     device = next(model.parameters()).device
     total, count = 0.0, 0
-    for batch in batches:
-        labelled = int((batch["labels"] != IGNORE_INDEX).sum())
-        if labelled:
-            batch = {name: tensor.to(device) for name, tensor in batch.items()}
-            total += model(**batch).loss.item() * labelled
-            count += labelled
-    model.train(was_training)
+    with evaluation_mode(model):
+        for batch in batches:
+            labelled = int((batch["labels"] != IGNORE_INDEX).sum())
+            if labelled:
+                batch = {name: tensor.to(device) for name, tensor in batch.items()}
+                total += model(**batch).loss.item() * labelled
+                count += labelled
     if count == 0:
         raise ValueError(say("No token of the evaluation is masked: give it more rows or a higher masking rate."))
     return total / count

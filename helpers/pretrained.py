@@ -254,6 +254,6 @@ def _opened(checkpoint: str, call: Callable):
                 "{checkpoint} cannot be opened ({error}): save model and tokenizer there again by save_pretrained(…), take another "
                 "checkpoint, or bring back a bundled one by 'git checkout -- lab'.",
                 checkpoint=checkpoint,
-                error=str(error).strip().splitlines()[0],
+                error=next(iter(str(error).strip().splitlines()), type(error).__name__),
             )
         ) from None

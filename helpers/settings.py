@@ -53,7 +53,7 @@ class Settings:
 
     def _repr_html_(self) -> Markup:
         table = tag("table", *(tag("tr", tag("td", name), tag("td", tag("code", text))) for name, text in self._rows()))
-        calls = [join(tag("br"), tag("code", call)) for call in hub_calls(self.chapter)]
+        calls = [join(Markup("<br>"), tag("code", call)) for call in hub_calls(self.chapter)]
         parts = [table, tag("p", translated("In the hub profile the same cells load:"), *calls)]
         if self.profile == "lab" and default_device().type == "cuda":
             parts.append(tag("p", translated("There is a GPU here: profile = 'hub' gives the published tutorials' own setting.")))
@@ -95,6 +95,8 @@ def resolve(chapter: str, profile: str = "lab", **parameters: Any) -> Settings:
         given["dataset"] = (given["dataset"],)
     if isinstance(given.get("max_train_samples"), int) and "max_eval_samples" not in row:
         given.setdefault("max_eval_samples", max(1, given["max_train_samples"] // 10))  # a small run is small on both sides
+    if "dataset" in given and "split" in row:
+        row["split"] = row["split"].partition("[")[0]  # the profile's first 5,000 rows are of its own data set
     if config := given.pop("dataset_config", None):
         given["dataset"] = (given.get("dataset", row["dataset"])[0], config)
     names = {field.name for field in fields(Settings)}

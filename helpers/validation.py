@@ -44,14 +44,15 @@ def check_texts(dataset: Any, text_column: str, splits: Sequence[str] = ("train"
     for split in splits:
         _check_size(dataset, split)
         _check_column(dataset, split, text_column, is_text, say("a text"), say("name the column with the texts: text_column=…"))
-    values = (value for split in splits for value in _values(dataset[split], text_column))
-    texts = [text for value in values for text in ([value] if isinstance(value, str) else value) if text.strip()]
+    rows = [[value] if isinstance(value, str) else value for split in splits for value in _values(dataset[split], text_column)]
+    different = {" ".join(" ".join(row).split()) for row in rows} - {""}  # as `train.data.drop_repeats` tells them apart
     require(
-        len(set(texts)) > 1,
+        len(different) > 1,
         "The column {column!r} holds {texts} different texts without the blank ones: one to learn from and one to test on are the least.",
         column=text_column,
-        texts=len(set(texts)),
+        texts=len(different),
     )
+    texts = [text for row in rows for text in row if text.strip()]
     wordless = [text for text in texts if not LETTER.search(text) or (text.startswith(ADDRESS) and len(text.split()) == 1)]
     require(
         2 * len(wordless) <= len(texts),

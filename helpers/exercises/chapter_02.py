@@ -183,7 +183,8 @@ def judge_losses_by_rate(answer, chance):
         raise Wrong("It should return a dictionary with the rates as keys.")
     if not calls:
         raise Wrong("The model was never called.")
-    rows, logits = torch.cat([call.input_ids for call in calls]), torch.cat([call.logits for call in calls])
+    _, rows, _, logits = zip(*calls)
+    rows, logits = torch.cat(rows), torch.cat(logits)
     if rows.shape[1:] != ids.shape:
         raise Wrong("The model should read the tokens of the text, {length} of them, and reads {got}.", length=len(ids), got=rows.shape[-1])
     masked = rows == tokenizer.mask_token_id

@@ -68,11 +68,6 @@ class Wrong(Exception):
         super().__init__(text.format(**values) if values else text)
 
 
-def call(answer: Callable | object, *arguments: object) -> object:
-    """Return what an answer returns; one that takes no arguments is itself the value."""
-    return answer(*arguments) if arguments else answer
-
-
 @dataclass
 class Exercise:
     """One exercise.
@@ -93,7 +88,7 @@ class Exercise:
     right_answer: Callable | object
     hint_text: str
     cases: Callable[[random.Random], Iterable[tuple]] = lambda chance: [()]
-    run: Callable = call
+    run: Callable = lambda answer, *arguments: answer(*arguments) if arguments else answer
     mistakes: Callable[..., dict[str, object]] = lambda *arguments: {}
     otherwise: str | None = None
     judge: Callable[..., None] | None = None

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
 
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer, BertConfig, BertTokenizer, PreTrainedConfig, PreTrainedModel
@@ -66,24 +65,15 @@ def tiny_model(vocab_size: int = 300, kind: type[PreTrainedConfig] = BertConfig)
     return model.eval()
 
 
-class _ModelCall(NamedTuple):
-    """A masked language model, the ids and labels that it was called with, ``(batch, sequence)``, and the logits that it returned."""
-
-    model: PreTrainedModel
-    input_ids: torch.Tensor
-    labels: torch.Tensor | None
-    logits: torch.Tensor
-
-
-def recorded_calls(answer: Callable, *arguments: object) -> tuple[object, list[_ModelCall]]:
-    """Return what an answer returns, and every call of a masked language model that it makes."""
+def recorded_calls(answer: Callable, *arguments: object) -> tuple[object, list[tuple]]:
+    """Return what an answer returns, and of every call of a masked language model that it makes: the model, ids, labels, logits."""
     calls = []
 
     def record(module, args, kwargs, output):
         if isinstance(module, PreTrainedModel) and "logits" in output:
             inputs = dict(zip(("input_ids", "attention_mask"), args)) | kwargs
             labels = inputs["labels"].cpu() if inputs.get("labels") is not None else None
-            calls.append(_ModelCall(module, inputs["input_ids"].cpu(), labels, output.logits.detach().cpu().float()))
+            calls.append((module, inputs["input_ids"].cpu(), labels, output.logits.detach().cpu().float()))
 
     with torch.nn.modules.module.register_module_forward_hook(record, with_kwargs=True):
         return answer(*arguments), calls

@@ -52,7 +52,14 @@ def save(accelerator: Accelerator, folder: str | Path, step: int, notes: dict) -
         ) from error
     accelerator.wait_for_everyone()  # all have written
     if accelerator.is_main_process:
-        _put_in_place(unfinished, folder / f"step-{step:07}")
+        name = folder / f"step-{step:07}"
+        if name.exists():
+            _discard(name)  # of an earlier training in the same folder
+        unfinished.rename(name)
+        older = [other for other in _checkpoints(folder) if other < name]
+        ahead = [other for other in _checkpoints(folder) if other > name]  # of an earlier training too
+        for other in [*older[:-1], *ahead]:  # now that this one exists: a good one exists at every moment
+            _discard(other)
 
 
 def load(accelerator: Accelerator, folder: str | Path, plan: dict) -> dict:
@@ -68,7 +75,7 @@ def load(accelerator: Accelerator, folder: str | Path, plan: dict) -> dict:
 
     Raises:
         FileNotFoundError: `folder` is no checkpoint and holds none.
-        ValueError: It belongs to a training with another plan, or to a model of another shape.
+        ValueError: It belongs to a training with another plan, or to a model of another shape, or is damaged.
     """
     folder = Path(folder)
     checkpoint = folder if (folder / NOTES).exists() else latest(folder)
@@ -94,6 +101,14 @@ def load(accelerator: Accelerator, folder: str | Path, plan: dict) -> dict:
         )
     try:
         accelerator.load_state(str(checkpoint))
+    except SafetensorError as error:
+        raise ValueError(
+            say(
+                "The checkpoint {checkpoint} is damaged ({error}): resume from the one before it, or start anew with another output_dir.",
+                checkpoint=checkpoint,
+                error=error,
+            )
+        ) from None
     except RuntimeError as error:
         mismatch = next((line.strip() for line in str(error).splitlines() if "mismatch" in line or "key" in line), str(error))
         raise ValueError(
@@ -123,17 +138,6 @@ def steps_done(folder: str | Path) -> tuple[int, int]:
 
 def _checkpoints(folder: Path) -> list[Path]:
     return sorted(notes.parent for notes in folder.glob(f"step-*/{NOTES}"))
-
-
-def _put_in_place(unfinished: Path, name: Path) -> None:
-    """Rename a complete checkpoint, then delete those that it replaces, so that a good one exists at every moment."""
-    if name.exists():
-        _discard(name)  # of an earlier training in the same folder
-    unfinished.rename(name)
-    older = [other for other in _checkpoints(name.parent) if other < name]
-    ahead = [other for other in _checkpoints(name.parent) if other > name]  # of an earlier training too
-    for other in [*older[:-1], *ahead]:
-        _discard(other)
 
 
 def _discard(checkpoint: Path) -> None:

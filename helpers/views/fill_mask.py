@@ -5,6 +5,7 @@ import re
 import torch
 
 from helpers import pretrained
+from helpers.metrics import evaluation_mode
 
 BLANK = re.compile(r"\[MASK\]|<mask>|_{3,}", re.IGNORECASE)  # as any of the tokenizers writes it, or as people do
 
@@ -23,12 +24,8 @@ def guess_blanks(model, tokenizer, sentence: str, k: int = 5) -> list[list[tuple
     device = next(model.parameters()).device
     text = BLANK.sub(lambda blank: tokenizer.mask_token, sentence)
     inputs = tokenizer(text, return_tensors="pt", truncation=True, max_length=limit).to(device)
-    modes = {module: module.training for module in model.modules()}
-    try:
-        logits = model.eval()(**inputs).logits[0]
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    with evaluation_mode(model):
+        logits = model(**inputs).logits[0]
     blanks = logits[inputs["input_ids"][0] == tokenizer.mask_token_id].float().softmax(-1)
     best = blanks.topk(min(k, blanks.shape[-1]))
     guesses = [list(zip(*rows)) for rows in zip(best.indices.tolist(), best.values.tolist())]

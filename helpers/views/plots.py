@@ -192,6 +192,7 @@ def plot_guesses_before_and_after(
             axes.bar_label(axes.barh(list(words)[::-1], list(words.values())[::-1], color=colour), fmt="{:.1%}", padding=3)
             axes.set(title=f"{when}: {sentence}", xlabel="probability")
             axes.margins(x=0.2)
+    plt.show()
 
 
 # -- Chapter 04 --------------------------------------------------------------------------------------------------------

@@ -30,6 +30,14 @@ def test_a_checkpoint_of_another_shape(tokenizer, tmp_path):
         loop.resume(new_run(tokenizer, tiny_bert(width=64)), tmp_path)
 
 
+def test_a_damaged_checkpoint(tokenizer, tmp_path):
+    saved(tokenizer, tmp_path)
+    weights = max(tmp_path.glob("step-*/model.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(ValueError, match=r"step-.* is damaged \(.*\): resume from the one before it"):
+        loop.resume(new_run(tokenizer), tmp_path)
+
+
 def test_a_checkpoint_of_another_training(tokenizer, tmp_path):
     saved(tokenizer, tmp_path)
     with pytest.raises(ValueError, match="a training with batch_size = 4, and this one has 2: resume with the same settings"):

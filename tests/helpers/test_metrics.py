@@ -56,10 +56,13 @@ def test_dropout_is_off_during_the_evaluation(tokenizer):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_the_model_is_left_in_its_mode(tiny_model, batch, training):
+def test_every_part_of_the_model_is_left_in_its_mode(tiny_model, batch, training):
     tiny_model.train(training)
+    tiny_model.base_model.embeddings.train(False)
     perplexity(tiny_model, [batch])
-    assert tiny_model.training is training
+    with pytest.raises(KeyError):
+        perplexity(tiny_model, [batch, {}])
+    assert tiny_model.training is training and not tiny_model.base_model.embeddings.dropout.training
 
 
 def test_nothing_masked_is_an_error(tiny_model, batch):

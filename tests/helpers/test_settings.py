@@ -73,6 +73,13 @@ def test_the_panel_shows_all_that_the_hub_profile_loads():
     assert loop[2:] == ['AutoTokenizer.from_pretrained("google-bert/bert-base-uncased")', 'load_dataset("nyu-mll/glue", "mrpc")']
 
 
+def test_the_profiles_first_rows_are_of_its_own_data_set(tmp_path, out):
+    """A folder of one's own is read whole, also in the profile that takes 5,000 rows of its own set."""
+    assert resolve("04_eli5_distilroberta", "hub", output_dir=out).split == "train[:5000]"
+    assert resolve("04_eli5_distilroberta", "hub", dataset=str(tmp_path), output_dir=out).split == "train"
+    assert resolve("04_eli5_distilroberta", "hub", dataset=str(tmp_path), split="test", output_dir=out).split == "test"
+
+
 def test_text_in_settings_is_escaped(tmp_path, out):
     folder = tmp_path / "<b>"
     folder.mkdir()

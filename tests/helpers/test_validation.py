@@ -167,6 +167,7 @@ def test_a_corpus_that_does_not_fit_is_told_why(data, column, message):
         (["word " * 20_000, "", "  \n"], "The column 'text' holds 1 different texts without the blank ones"),
         (["", " ", "\t"], "The column 'text' holds 0 different texts"),
         (["The same."] * 5, "The column 'text' holds 1 different texts"),
+        (["A film.", "A  film.\n"], "The column 'text' holds 1 different texts"),
         (["1", "0", "1", "0", "A film."], "4 of 5 texts in the column 'text' hold no words, such as '1': name the column with the texts"),
         (["0.5", "1.5", "2.5"], "3 of 3 texts in the column 'text' hold no words, such as '0.5'"),
         (["http://a.org/title/tt1", "https://a.org/title/tt2", "One."], "2 of 3 texts in the column 'text' hold no words, such as 'http"),
@@ -185,8 +186,9 @@ def test_some_texts_without_words_are_told_in_one_line(capsys):
 
 
 def test_blank_answers_do_not_count(tmp_path):
-    with pytest.raises(ValueError, match="holds 1 different texts"):
-        validation.check_texts({"train": Dataset.from_dict({"answers": [["One."], [" ", ""], []]})}, "answers", lists=True)
+    for answers in ([["One."], [" ", ""], []], [["One.", "Two."], []]):  # the answers of a row are joined
+        with pytest.raises(ValueError, match="holds 1 different texts"):
+            validation.check_texts({"train": Dataset.from_dict({"answers": answers})}, "answers", lists=True)
 
 
 def reviews(labels, split="train", **columns):
