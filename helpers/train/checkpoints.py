@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 from pathlib import Path
+from pickle import UnpicklingError
 
 from accelerate import Accelerator
 from safetensors import SafetensorError
@@ -101,22 +102,20 @@ def load(accelerator: Accelerator, folder: str | Path, plan: dict) -> dict:
         )
     try:
         accelerator.load_state(str(checkpoint))
-    except SafetensorError as error:
+    except (RuntimeError, SafetensorError, EOFError, UnpicklingError) as error:
+        mismatch = next((line.strip() for line in str(error).splitlines() if "mismatch" in line or "key" in line), None)
+        require(
+            mismatch is None,
+            "The checkpoint {checkpoint} was saved from a model of another shape ({mismatch}): "
+            "resume with the model that the training began with, or start anew with another output_dir.",
+            checkpoint=checkpoint,
+            mismatch=mismatch,
+        )
         raise ValueError(
             say(
                 "The checkpoint {checkpoint} is damaged ({error}): resume from the one before it, or start anew with another output_dir.",
                 checkpoint=checkpoint,
-                error=error,
-            )
-        ) from None
-    except RuntimeError as error:
-        mismatch = next((line.strip() for line in str(error).splitlines() if "mismatch" in line or "key" in line), str(error))
-        raise ValueError(
-            say(
-                "The checkpoint {checkpoint} was saved from a model of another shape ({mismatch}): "
-                "resume with the model that the training began with, or start anew with another output_dir.",
-                checkpoint=checkpoint,
-                mismatch=mismatch,
+                error=next(iter(str(error).splitlines()), type(error).__name__),
             )
         ) from None
     return notes

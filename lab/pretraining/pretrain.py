@@ -232,7 +232,8 @@ def main() -> None:
     model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")  # on CPUs eager's backward pass is faster at this shape
     model.train()
     opts = optimisers(model, args.learning_rate, args.muon_learning_rate)
-    peaks = args.vector_learning_rate or args.learning_rate, args.learning_rate, args.learning_rate, args.muon_learning_rate
+    vector_rate = args.learning_rate if args.vector_learning_rate is None else args.vector_learning_rate
+    peaks = vector_rate, args.learning_rate, args.learning_rate, args.muon_learning_rate  # of each optimiser's groups
     state = {"step": 0, "rows": 0, "tokens": 0, "seconds": 0.0}
     if state_file.exists():
         state = torch.load(state_file, map_location=device, weights_only=True)

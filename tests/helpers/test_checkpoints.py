@@ -30,10 +30,12 @@ def test_a_checkpoint_of_another_shape(tokenizer, tmp_path):
         loop.resume(new_run(tokenizer, tiny_bert(width=64)), tmp_path)
 
 
-def test_a_damaged_checkpoint(tokenizer, tmp_path):
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.bin", "scheduler.bin"])
+@pytest.mark.parametrize("left", [0, 100])
+def test_a_damaged_checkpoint(name, left, tokenizer, tmp_path):
     saved(tokenizer, tmp_path)
-    weights = max(tmp_path.glob("step-*/model.safetensors"))
-    weights.write_bytes(weights.read_bytes()[:100])
+    file = max(tmp_path.glob(f"step-*/{name}"))
+    file.write_bytes(file.read_bytes()[:left])
     with pytest.raises(ValueError, match=r"step-.* is damaged \(.*\): resume from the one before it"):
         loop.resume(new_run(tokenizer), tmp_path)
 

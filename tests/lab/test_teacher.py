@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoTokenizer, BertConfig, BertModel, BertTokenizer
 
 from helpers.paths import ROOT
@@ -119,7 +120,7 @@ def test_a_student_with_all_layers_and_words_of_its_teacher_is_the_teacher(tiny)
 
 
 def test_neurons_that_say_nothing_of_their_own_are_cut_without_a_change(tiny):
-    """Half of the neurons are dead, or copies of others: what reads the rest can make up for them exactly."""
+    """Half of the neurons are dead, or copies of others: what reads the rest can make up for them, up to the ridge."""
     reader = teacher.Teacher(tiny)
     model = first_layers(reader, reader.tokenizer, 3).eval()
     rows = torch.randint(5, len(reader.tokenizer), (40, 64), generator=torch.Generator().manual_seed(0))
@@ -137,12 +138,12 @@ def test_neurons_that_say_nothing_of_their_own_are_cut_without_a_change(tiny):
     assert (model.bert(rows).last_hidden_state - before).abs().max() > 0.5  # the test can fail
 
 
-def test_embeddings_are_those_of_each_text_alone(tiny):
+def test_embeddings_are_those_of_each_text_alone(tiny, small_shards):
     reader = teacher.Teacher(tiny)
     texts = ["She did not see marsh birds.", "birds", "7 lighthouses , 1200 boats"]
     means = [reader.model(**reader.tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(0) for text in texts]
     expected = torch.stack([mean / mean.norm() for mean in means])
-    assert torch.allclose(reader.embeddings(texts), expected, atol=0.02 if reader.device.type == "cpu" else 1e-3)
+    assert torch.allclose(reader.embeddings(texts), expected, atol=1e-5)
     assert not torch.allclose(expected[0], expected[2], atol=0.1)
 
 
@@ -172,6 +173,13 @@ def test_training_goes_on_where_it_was_stopped(folder, tiny, small_shards, monke
     assert all(torch.equal(tensor, twice["model"][name]) for name, tensor in once["model"].items())
     log = (tmp_path / "once" / "log.jsonl").read_text()
     assert '"targets"' in log and '"embeddings"' in log
+
+    call(monkeypatch, pretrain, *same, "--out", tmp_path / "still", "--steps", 2, "--vector-learning-rate", 0)
+    still = torch.load(tmp_path / "still" / "state.pt", weights_only=True)["model"]
+    start = load_file(tmp_path / "start" / "model.safetensors")
+    vectors = "bert.embeddings.word_embeddings.weight"
+    assert torch.equal(start[vectors], still[vectors]) and not torch.equal(start[vectors], once["model"][vectors])
+    assert not torch.equal(start["cls.predictions.bias"], still["cls.predictions.bias"])
 
     call(monkeypatch, pretrain, *same, "--out", tmp_path / "once", "--finish")
     assert torch.load(tmp_path / "once" / "finished" / "state.pt", weights_only=True)["step"] == 5
