@@ -30,7 +30,7 @@ def test_checkpoints_are_small_16_bit_safetensors_that_load_as_float32(folder):
     from transformers import AutoModelForMaskedLM
 
     file = folder / "model.safetensors"
-    assert file.stat().st_size < 12_000_000
+    assert file.stat().st_size < 15_000_000
     with safe_open(file, framework="pt") as tensors:
         assert {tensors.get_tensor(name).dtype for name in tensors.keys()} == {torch.float16}
     assert json.loads((folder / "config.json").read_text())["dtype"] == "float32"
