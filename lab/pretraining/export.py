@@ -85,7 +85,8 @@ def main() -> None:
     bits = bits_per_character(ppl, len(yardstick["ids"]), int(yardstick["characters"]))
     print(f"WikiText-2 validation: perplexity {ppl:.2f}, {bits:.3f} bits per character")
 
-    model.config.update({"dtype": "float32", "architectures": [type(model).__name__]})
+    # eager: in bfloat16 on a CPU the backward pass of PyTorch's fused attention takes twice as long (bench/README.md)
+    model.config.update({"dtype": "float32", "architectures": [type(model).__name__], "attn_implementation": "eager"})
     model.config.save_pretrained(out)
     tied = {"cls.predictions.decoder.weight", "lm_head.decoder.weight", "cls.predictions.decoder.bias", "lm_head.decoder.bias"}
     weights = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items() if name not in tied}

@@ -37,6 +37,12 @@ def test_checkpoints_are_small_16_bit_safetensors_that_load_as_float32(folder):
     assert AutoModelForMaskedLM.from_pretrained(folder).dtype == torch.float32
 
 
+def test_mini_bert_computes_attention_in_the_way_that_is_fast_on_a_cpu():
+    from transformers import AutoModelForMaskedLM
+
+    assert AutoModelForMaskedLM.from_pretrained(ROOT / "lab" / "checkpoints" / "mini-bert").config._attn_implementation == "eager"
+
+
 def test_mini_berts_special_ids_are_those_of_bert_base_uncased(tokenizer):
     assert len(tokenizer) == 8192
     assert tokenizer.convert_tokens_to_ids(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]) == [0, 100, 101, 102, 103]
