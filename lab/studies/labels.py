@@ -41,7 +41,7 @@ from lab.studies import adaptation
 
 RESULTS, STARTS = ROOT / "lab" / "studies" / "labels.json", ROOT / "build" / "labels"
 ARMS, SEEDS = ("plain", "adapted"), range(5)
-COUNTS = {"bundled": (25, 50, 100, 300, 600), "imdb": (100, 500, 1000, 2000, 5000)}
+COUNTS = {"bundled": (25, 50, 100, 300, 600), "imdb": (50, 100, 500, 1000, 2000, 5000)}
 EPOCHS = {"bundled": 3, "imdb": 1}  # over the unlabelled reviews: 150 and the labelled 600, and 50,000
 SETTINGS = {
     "tokens": 256, "batch_size": adaptation.BATCH, "learning_rate": 2e-4, "warm_up": 0.1,  # a share of the steps; then it falls to 0
