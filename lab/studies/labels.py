@@ -4,10 +4,9 @@
 
 The checkpoint is adapted once to unlabelled reviews. Then, for each number of labels and each of five seeds, two
 classifiers are trained on the same rows in the same order; only the weights that they start from differ. Neither
-start brings a pooler, since masked language modelling trains none. The recipe was chosen on training rows that no
-figure here uses (lab/README.md). Beside them: the majority, and logistic regression on TF-IDF of the same rows, which
-reads once what the classifiers read and once the whole reviews. Leaves lab/studies/labels.json, and goes on with it
-if it was stopped.
+start brings a pooler, since masked language modelling trains none. The recipe was chosen on parts of the training rows
+(lab/README.md). Beside them: the majority, and logistic regression on TF-IDF of the same rows, which reads once what
+the classifiers read and once the whole reviews. Leaves lab/studies/labels.json, and goes on with it if it was stopped.
 """
 
 import hashlib
