@@ -161,17 +161,17 @@ def build(folder: Path) -> dict[str, list]:
 
     for name, path in PACKAGES.items():
         add(name, (NPM / path).read_bytes())
-    tokenizers = {}
+    tokenizers, loading = {}, {"dtype": torch.float32, "attn_implementation": "sdpa"}  # one graph for all of a kind
     for base in ("mini-bert", "mini-roberta"):
         checkpoint = LAB / "checkpoints" / base
         tokenizers[base] = tokenizer = AutoTokenizer.from_pretrained(checkpoint)
         parts = {part: json.loads((checkpoint / f"{part}.json").read_text(encoding="utf-8")) for part in ("tokenizer", "tokenizer_config")}
-        model = AutoModelForMaskedLM.from_pretrained(checkpoint, dtype=torch.float32)
+        model = AutoModelForMaskedLM.from_pretrained(checkpoint, **loading)
         own = {"limit": pretrained.max_length(tokenizer, model), "segments": "token_type_ids" in tokenizer("a")}
         add(f"{base}-tokenizer", json.dumps(parts | own).encode())
         add_model(base, Guesses(model), base)
     for key, (base, _) in ADAPTED.items():
         if folder_of := adapted(key):
             kind, module = (AutoModelForSequenceClassification, Verdict) if key == "01" else (AutoModelForMaskedLM, Guesses)
-            add_model(key, module(kind.from_pretrained(folder_of, dtype=torch.float32)), base)
+            add_model(key, module(kind.from_pretrained(folder_of, **loading)), base)
     return files
