@@ -75,7 +75,7 @@ def main() -> int:
     size = sum(file.stat().st_size for file in OUT.rglob("*") if file.is_file())
     print(f"{OUT.relative_to(ROOT)}: {size / 1e6:.1f} MB in {time.perf_counter() - began:.0f} s")
     if size > MOST:
-        print(f"That is more than {MOST / 1e6:.0f} MB: a coarser STEP in site/models.py makes the models smaller.", file=sys.stderr)
+        print(f"That is more than {MOST / 1e6:.0f} MB: a coarser STEP in site/export.py makes the models smaller.", file=sys.stderr)
     return int(bool(failed) or size > MOST)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-STEP = 1 / 3072  # between neighbouring weights
+STEP = 1 / 1536  # between neighbouring weights
 
 
 class Guesses(torch.nn.Module):
